@@ -1,0 +1,62 @@
+"""The 3-D classifier of *Deep Learning with PyTorch* (chapter 11): nodule or look-alike.
+
+The malignancy network is the same architecture with other weights. ``state_dict`` keys are the
+book's. The head flattens with ``reshape``: ``view`` would forbid the channels-last layout.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LunaBlock(nn.Module):
+    """Two 3x3x3 convolutions with ReLU, then a max-pool that halves each axis."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv3d(out_channels, out_channels, kernel_size=3, padding=1)
+        self.relu2 = nn.ReLU()
+        self.maxpool = nn.MaxPool3d(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.maxpool(self.relu2(self.conv2(self.relu1(self.conv1(x)))))
+        return out
+
+
+class NoduleClassifier(nn.Module):
+    """Logits and probabilities of two classes for a crop around a candidate.
+
+    Input ``(batch, 1, *crop_irc)`` float32, HU clamped to the bundle's window; outputs
+    ``logits`` and ``probability``, both ``(batch, 2)``; column 1 is the positive class.
+    """
+
+    input_names = ("hu",)
+    output_names = ("logits", "probability")
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        conv_channels: int = 8,
+        crop_irc: tuple[int, int, int] = (32, 48, 48),
+    ) -> None:
+        super().__init__()
+        widths = [conv_channels * 2**level for level in range(4)]
+        features = widths[-1]
+        for size in crop_irc:
+            features *= size // 16
+        self.tail_batchnorm = nn.BatchNorm3d(1)
+        self.block1 = LunaBlock(in_channels, widths[0])
+        self.block2 = LunaBlock(widths[0], widths[1])
+        self.block3 = LunaBlock(widths[1], widths[2])
+        self.block4 = LunaBlock(widths[2], widths[3])
+        self.head_linear = nn.Linear(features, 2)
+        self.head_softmax = nn.Softmax(dim=1)
+
+    def forward(self, hu: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.tail_batchnorm(hu)
+        x = self.block4(self.block3(self.block2(self.block1(x))))
+        logits = self.head_linear(torch.reshape(x, (x.shape[0], -1)))
+        return logits, self.head_softmax(logits)
