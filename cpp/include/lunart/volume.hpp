@@ -1,0 +1,41 @@
+// A CT scan in Hounsfield units with its geometry, as stored: no resampling, no reorientation.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "lunart/geometry.hpp"
+
+namespace lunart {
+
+// Called now and then by long work; throws to stop it (the exception passes unchanged).
+using Tick = std::function<void()>;
+
+struct Volume {
+  Geometry geometry;
+  // Voxels in (index, row, col) order, contiguous. int16 whenever that is exact, else float.
+  std::variant<std::span<const std::int16_t>, std::span<const float>> hu;
+  std::shared_ptr<const void> storage;  // owns what `hu` points to: a vector, a file, an array
+  std::string series_uid;               // the DICOM tag or a stem that is a UID; empty if unknown
+  std::string path;                     // where it was read; empty when it came from memory
+};
+
+// What `--info` shows without reading a voxel.
+struct ScanHeader {
+  Geometry geometry;
+  std::string element_type;  // as the file names it: MET_SHORT
+  bool compressed{};
+  std::string series_uid;
+};
+
+// Reads a scan by its extension: .mhd (with .raw, .zraw, ...) or .mha. Throws Errc::scan naming the
+// file, the value and the way out: missing, truncated, wrong-sized, not three-dimensional, NaN, ...
+[[nodiscard]] Volume read_scan(const std::filesystem::path& path, const Tick& tick = {});
+[[nodiscard]] ScanHeader read_scan_header(const std::filesystem::path& path);
+
+}  // namespace lunart
