@@ -13,8 +13,8 @@ struct BasicIrc {
   T index{}, row{}, col{};
   friend bool operator==(const BasicIrc&, const BasicIrc&) = default;
 };
-using Irc = BasicIrc<double>;              // a place between voxels
-using IrcIndex = BasicIrc<std::int64_t>;   // a voxel, or a number of voxels an axis
+using Irc = BasicIrc<double>;             // a place between voxels
+using IrcIndex = BasicIrc<std::int64_t>;  // a voxel, or a number of voxels an axis
 
 struct Xyz {
   double x{}, y{}, z{};
@@ -23,8 +23,8 @@ struct Xyz {
 
 struct Geometry {
   IrcIndex shape{};
-  Xyz spacing{1, 1, 1};                                     // mm, along (col, row, index)
-  Xyz origin{};                                             // mm, centre of voxel (0, 0, 0)
+  Xyz spacing{1, 1, 1};                                        // mm, along (col, row, index)
+  Xyz origin{};                                                // mm, centre of voxel (0, 0, 0)
   std::array<double, 9> direction{1, 0, 0, 0, 1, 0, 0, 0, 1};  // as SimpleITK's GetDirection()
 
   [[nodiscard]] std::size_t voxel_count() const noexcept;

@@ -1,0 +1,76 @@
+// What a run finds. Plain data in the frame of the scan *as stored*: center_irc indexes the
+// caller's array, millimetres are LPS. Writers are in lunart/report.hpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lunart/geometry.hpp"
+
+namespace lunart {
+
+// A candidate, and when its probability exceeds the threshold a nodule.
+struct Finding {
+  std::uint32_t label{};  // 1... in raster order of the candidates; its value in the mask
+  Xyz center_xyz_mm;
+  Irc center_irc;  // centre of mass, weighted by clamped HU + 1001
+  double probability{};
+  std::optional<double> malignancy;  // only nodules are rated, and only with such a network
+  double diameter_mm{};              // of the sphere with that volume
+  double volume_mm3{};               // grown back inside the thresholded mask
+  std::uint64_t voxels{};            // of the eroded component, as the book counts
+};
+
+struct Timings {  // seconds; `total` runs from opening the scan to the finished result
+  double load{}, read{}, region{}, segment{}, group{}, classify{}, malignancy{}, total{};
+};
+
+struct EngineInfo {
+  std::string name;     // the engine, or the artifact that was asked for by name
+  std::string version;  // of the library that runs the networks
+  std::string device{"cpu"};
+  std::string precision{"f32"};
+  int threads{};
+};
+
+struct Warning {
+  std::string code, text;
+};
+
+// A run of voxels of one row whose probability exceeded the threshold. Label 0: in no candidate.
+struct LabelRun {
+  std::int32_t index{}, row{}, col_begin{}, col_end{};
+  std::uint32_t label{};
+};
+
+// A label for every voxel above the threshold, kept as runs so that memory follows the mask and
+// not the scan; and the lung region. Axes are those the networks saw.
+class Masks;
+
+struct Result {
+  std::string path, series_uid;  // empty: from memory, unknown
+  Geometry geometry;
+  std::string bundle_name, bundle_sha256;
+  EngineInfo engine;
+  double threshold{};
+  std::vector<Finding> nodules;     // by falling probability
+  std::vector<Finding> candidates;  // all, in raster order; nodules among them
+  Timings timings_s;
+  double peak_rss_mb{};
+  std::vector<Warning> warnings;
+  std::shared_ptr<const Masks> masks;
+};
+
+// One value a voxel in (index, row, col) order of the scan as stored.
+// The labels of `findings` (everything else 0); values are Finding::label.
+[[nodiscard]] std::vector<std::uint32_t> label_mask(const Result& result,
+                                                    const std::vector<Finding>& findings);
+// 1 where the probability exceeded the segmentation threshold, before erosion.
+[[nodiscard]] std::vector<std::uint8_t> threshold_mask(const Result& result);
+// 1 inside the lung region; all 1 when the region was off.
+[[nodiscard]] std::vector<std::uint8_t> region_mask(const Result& result);
+
+}  // namespace lunart

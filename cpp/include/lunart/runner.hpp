@@ -1,0 +1,88 @@
+// The pipeline over one bundle:
+//
+//   lunart::Runner runner({.bundle = "exported/luna"});
+//   lunart::Result result = runner.run(lunart::read_scan("scan.mhd"));
+//   for (const lunart::Finding& nodule : result.nodules)
+//     std::printf("%.1f mm at %.1f %.1f %.1f, p = %.3f\n", nodule.diameter_mm,
+//                 nodule.center_xyz_mm.x, nodule.center_xyz_mm.y, nodule.center_xyz_mm.z,
+//                 nodule.probability);
+//
+// A Runner keeps the networks loaded; use it from one thread at a time. Every call throws
+// lunart::Error and leaves nothing half-done.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lunart/error.hpp"
+#include "lunart/network.hpp"
+#include "lunart/result.hpp"
+#include "lunart/volume.hpp"
+
+namespace lunart {
+
+enum class Region { lungs, off };
+enum class Stage { read, region, segment, group, classify, malignancy };
+[[nodiscard]] std::string_view to_string(Stage stage) noexcept;
+
+struct Progress {
+  Stage stage{};
+  std::size_t done{}, total{};
+};
+// Called from the thread that runs; an exception stops the run and passes unchanged.
+using ProgressCallback = std::function<void(const Progress&)>;
+
+// Networks handed in by the caller instead of an engine's: one function a model of the bundle.
+struct CallableEngine {
+  EngineInfo info;
+  std::map<std::string, NetworkFunction> networks;
+};
+
+struct RunnerOptions {
+  std::filesystem::path bundle{"exported/luna"};
+  std::string engine{"auto"};  // auto, an engine, or an artifact of the bundle
+  int threads{0};              // 0: every processor this process may use
+  Region region{Region::lungs};
+  std::optional<double> threshold{};  // of a nodule's probability; default: the bundle's
+  std::optional<CallableEngine> callable{};
+};
+
+class Runner {
+ public:
+  explicit Runner(RunnerOptions options);
+  ~Runner();
+  Runner(Runner&&) noexcept;
+  Runner& operator=(Runner&&) noexcept;
+
+  // Reads the scan and runs; `timings_s.read` and `total` include the reading.
+  [[nodiscard]] Result run(const std::filesystem::path& scan,
+                           const ProgressCallback& progress = {});
+  [[nodiscard]] Result run(const Volume& volume, const ProgressCallback& progress = {});
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One number of a self-check: a golden vector or the golden scan against what this machine
+// computes.
+struct Check {
+  std::string model, artifact, check;  // segmentation, torchscript-trace, structured/probability
+  double value{}, limit{};
+  bool passed{};
+  std::string detail;  // what went wrong, when it is not a number
+};
+
+// Proves on this machine, from the bundle alone, that its artifacts compute what eager PyTorch
+// did: the golden vectors of every network and the golden scan from reading to nodules.
+[[nodiscard]] std::vector<Check> selfcheck(const RunnerOptions& options);
+
+[[nodiscard]] std::string_view version() noexcept;
+
+}  // namespace lunart
