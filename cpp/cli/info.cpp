@@ -1,0 +1,115 @@
+#include "cli/info.hpp"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "bundle/bundle.hpp"
+
+namespace lunart::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Xyz& v) { return {v.x, v.y, v.z}; }
+
+Json scan_json(const std::filesystem::path& path) {
+  const ScanHeader h = read_scan_header(path);
+  const Geometry& g = h.geometry;
+  return {{"path", path.string()},
+          {"series_uid", h.series_uid.empty() ? Json(nullptr) : Json(h.series_uid)},
+          {"shape_irc", {g.shape.index, g.shape.row, g.shape.col}},
+          {"spacing_mm", json_of(g.spacing)},
+          {"origin_mm", json_of(g.origin)},
+          {"direction", g.direction},
+          {"element_type", h.element_type},
+          {"compressed", h.compressed}};
+}
+
+Json bundle_json(const std::filesystem::path& folder) {
+  const Bundle bundle = open_bundle(folder);
+  Json models = Json::object();
+  for (const auto& [name, model] : bundle.manifest.models) {
+    Json artifacts = Json::array();
+    for (const ArtifactEntry& a : model.artifacts) {
+      artifacts.push_back({{"name", a.name}, {"bytes", a.bytes}, {"precision", a.precision}});
+    }
+    models[name] = {{"artifacts", artifacts}};
+  }
+  return {{"path", folder.string()},
+          {"name", bundle.manifest.name},
+          {"sha256", bundle.sha256},
+          {"torch", bundle.manifest.torch_version},
+          {"models", models}};
+}
+
+// "key: value" lines, one level of indentation for what lies deeper.
+void append_text(const Json& json, const std::string& indent, std::string& out) {
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_object()) {
+      out += indent + key + ":\n";
+      append_text(value, indent + "  ", out);
+    } else {
+      out += indent + key + ": " + (value.is_string() ? value.get<std::string>() : value.dump()) +
+             "\n";
+    }
+  }
+}
+
+}  // namespace
+
+std::string describe(const Options& options, bool as_json) {
+  Json scans = Json::array();
+  for (const auto& scan : options.scans) scans.push_back(scan_json(scan));
+  Json all{{"schema", "lunart.info/1"}, {"scans", scans}};
+  // A scan can be looked at without any bundle.
+  std::error_code error;
+  if (options.scans.empty() || std::filesystem::exists(options.runner.bundle, error)) {
+    all["bundle"] = bundle_json(options.runner.bundle);
+  }
+  if (as_json) return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text;
+  for (const Json& scan : scans) {
+    append_text(scan, "", text);
+    text += "\n";
+  }
+  if (all.contains("bundle")) append_text({{"bundle", all["bundle"]}}, "", text);
+  return text;
+}
+
+std::string text_of(const std::vector<Check>& checks) {
+  std::string out;
+  std::size_t failed = 0;
+  for (const Check& c : checks) {
+    failed += c.passed ? 0 : 1;
+    std::array<char, 96> numbers{};
+    std::snprintf(numbers.data(), numbers.size(), "%.3g (limit %.3g)", c.value, c.limit);
+    out += std::string(c.passed ? "[✓] " : "[✗] ") + c.model + "/" + c.artifact + " " + c.check +
+           ": " + (std::isinf(c.value) ? std::string("failed") : numbers.data()) +
+           (c.detail.empty() ? "" : ", " + c.detail) + "\n";
+  }
+  return out + (failed == 0 ? "all " + std::to_string(checks.size()) + " checks passed\n"
+                            : std::to_string(failed) + " of " + std::to_string(checks.size()) +
+                                  " checks failed\n");
+}
+
+std::string json_of(const std::vector<Check>& checks) {
+  Json list = Json::array();
+  bool passed = true;
+  for (const Check& c : checks) {
+    passed = passed && c.passed;
+    list.push_back({{"model", c.model},
+                    {"artifact", c.artifact},
+                    {"check", c.check},
+                    {"value", std::isfinite(c.value) ? Json(c.value) : Json(nullptr)},
+                    {"limit", c.limit},
+                    {"passed", c.passed},
+                    {"detail", c.detail}});
+  }
+  return Json{{"schema", "lunart.selfcheck/1"}, {"passed", passed}, {"checks", list}}.dump(
+             2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+}  // namespace lunart::cli

@@ -1,0 +1,130 @@
+// luna_infer: the native program. Only here is the process ours to tune.
+#include <malloc.h>
+
+#include <climits>
+#include <cstdio>
+#include <new>
+
+#include "cli/info.hpp"
+#include "cli/options.hpp"
+#include "cli/progress.hpp"
+#include "io/atomic_file.hpp"
+#include "lunart/report.hpp"
+
+namespace lunart::cli {
+namespace {
+
+// glibc returns large blocks to the kernel at once, so every activation would be mapped and faulted
+// in anew at each layer: a third of the run time.
+void keep_large_blocks() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+void print(const std::string& text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!written || std::fflush(stdout) != 0) {
+    throw Error(Errc::output, "standard output cannot be written");
+  }
+}
+
+void deliver(const std::optional<std::string>& target, const std::string& text) {
+  if (!target) return;
+  if (*target == "-") {
+    print(text);
+  } else {
+    write_file_atomically(*target, text);
+  }
+}
+
+// A result as one line, for files that hold several.
+std::string as_line(const std::string& json) {
+  std::string line;
+  for (std::size_t k = 0; k < json.size(); ++k) {
+    if (json[k] != '\n') {
+      line += json[k];
+      continue;
+    }
+    while (k + 1 < json.size() && json[k + 1] == ' ') ++k;  // indentation
+  }
+  return line;
+}
+
+int infer(const Options& o) {
+  Runner runner(o.runner);
+  const ReportOptions report{.all_candidates = o.all_candidates};
+  std::string json;
+  std::string csv = csv_header();
+  int status = 0;
+  for (const auto& scan : o.scans) {
+    try {
+      const Result result = runner.run(scan, progress_of(o.progress));
+      if (o.mask) write_label_mask(*o.mask, result, report);
+      if (o.region_mask) write_region_mask(*o.region_mask, result);
+      const std::string text = to_json(result, report);
+      json += (o.scans.size() == 1 ? text : as_line(text)) + "\n";
+      csv += to_csv(result, report);
+      if (!o.standard_output_is_taken()) print(to_table(result, report));
+    } catch (const Error& error) {
+      // One bad scan among many must not lose the others.
+      if (o.scans.size() == 1 || error.code() != Errc::scan) throw;
+      std::fprintf(stderr, "luna_infer: error: %s\n", error.what());
+      if (status == 0) status = exit_code(error.code());
+    }
+  }
+  deliver(o.json, json);
+  deliver(o.csv, csv);
+  return status;
+}
+
+int check_bundle(const Options& o) {
+  const std::vector<Check> checks = selfcheck(o.runner);
+  if (!o.standard_output_is_taken()) print(text_of(checks));
+  deliver(o.json, json_of(checks));
+  for (const Check& check : checks) {
+    if (!check.passed) return exit_code(Errc::check);
+  }
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  const Options o = parse(argc, argv);
+  switch (o.task) {
+    case Task::help: print(help()); return 0;
+    case Task::version: print("luna_infer " + std::string(version()) + "\n"); return 0;
+    case Task::info:
+      if (o.json) {
+        deliver(o.json, describe(o, true));
+      } else {
+        print(describe(o, false));
+      }
+      return 0;
+    case Task::selfcheck: return check_bundle(o);
+    case Task::infer: return infer(o);
+  }
+  return exit_code(Errc::internal);
+}
+
+int fail(Errc code, const char* what) {
+  std::fprintf(stderr, "luna_infer: error: %s\n", what);
+  return exit_code(code);
+}
+
+}  // namespace
+}  // namespace lunart::cli
+
+int main(int argc, char** argv) {
+  using lunart::Errc;
+  lunart::cli::keep_large_blocks();
+  lunart::cli::watch_interrupts();
+  try {
+    return lunart::cli::run(argc, argv);
+  } catch (const lunart::Error& error) {
+    return lunart::cli::fail(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return lunart::cli::fail(Errc::internal, "out of memory; a smaller scan or --region lungs needs less");
+  } catch (const std::exception& error) {
+    return lunart::cli::fail(Errc::internal, error.what());
+  }
+}

@@ -1,0 +1,186 @@
+#include "cli/options.hpp"
+
+#include <getopt.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <limits>
+
+namespace lunart::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+enum Letter : int {
+  kBundle = 256, kEngine, kThreads, kRegion, kThreshold, kAllCandidates, kJson, kCsv, kMask,
+  kRegionMask, kProgress, kInfo, kSelfcheck, kVersion, kHelp,
+};
+
+const std::array<option, 16> kOptions{{
+    {"bundle", required_argument, nullptr, kBundle},
+    {"engine", required_argument, nullptr, kEngine},
+    {"threads", required_argument, nullptr, kThreads},
+    {"region", required_argument, nullptr, kRegion},
+    {"threshold", required_argument, nullptr, kThreshold},
+    {"all-candidates", no_argument, nullptr, kAllCandidates},
+    {"json", required_argument, nullptr, kJson},
+    {"csv", required_argument, nullptr, kCsv},
+    {"mask", required_argument, nullptr, kMask},
+    {"region-mask", required_argument, nullptr, kRegionMask},
+    {"progress", required_argument, nullptr, kProgress},
+    {"info", no_argument, nullptr, kInfo},
+    {"selfcheck", no_argument, nullptr, kSelfcheck},
+    {"version", no_argument, nullptr, kVersion},
+    {"help", no_argument, nullptr, kHelp},
+    {nullptr, 0, nullptr, 0},
+}};
+
+[[noreturn]] void misuse(const std::string& what) {
+  throw Error(Errc::usage, what + "; see luna_infer --help");
+}
+
+template <class Number>
+Number number_of(const char* name, const char* text, Number least, Number most) {
+  Number value{};
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, value);
+  if (error != std::errc{} || stop != end || !(value >= least && value <= most)) {
+    misuse(std::string("--") + name + " is \"" + text + "\"; expected a number from " +
+           std::to_string(least) + " to " + std::to_string(most));
+  }
+  return value;
+}
+
+Region region_of(const std::string& text) {
+  if (text == "lungs") return Region::lungs;
+  if (text == "off") return Region::off;
+  misuse("--region is \"" + text + "\"; expected lungs or off");
+}
+
+ProgressStyle progress_of(const std::string& text) {
+  if (text == "bar") return ProgressStyle::bar;
+  if (text == "json") return ProgressStyle::json;
+  if (text == "none") return ProgressStyle::none;
+  misuse("--progress is \"" + text + "\"; expected bar, json or none");
+}
+
+fs::path mask_path(const char* name, const char* text) {
+  fs::path path = text;
+  if (path.extension() != ".mhd" && path.extension() != ".mha") {
+    misuse(std::string("--") + name + " is \"" + text + "\"; expected a file ending in .mhd or .mha");
+  }
+  return path;
+}
+
+void apply(int letter, Options& o) {
+  switch (letter) {
+    case kBundle: o.runner.bundle = optarg; break;
+    case kEngine: o.runner.engine = optarg; break;
+    case kThreads: o.runner.threads = number_of("threads", optarg, 1, 1024); break;
+    case kRegion: o.runner.region = region_of(optarg); break;
+    case kThreshold: o.runner.threshold = number_of("threshold", optarg, 0.0, 1.0); break;
+    case kAllCandidates: o.all_candidates = true; break;
+    case kJson: o.json = optarg; break;
+    case kCsv: o.csv = optarg; break;
+    case kMask: o.mask = mask_path("mask", optarg).string(); break;
+    case kRegionMask: o.region_mask = mask_path("region-mask", optarg).string(); break;
+    case kProgress: o.progress = progress_of(optarg); break;
+    case kInfo: o.task = Task::info; break;
+    case kSelfcheck: o.task = Task::selfcheck; break;
+    case kVersion: o.task = Task::version; break;
+    case kHelp: o.task = Task::help; break;
+    default: misuse("an option is unknown or lacks its value");
+  }
+}
+
+// A folder that does not exist is better said before minutes of work than after.
+void require_folder(const std::optional<std::string>& output) {
+  if (!output || *output == "-") return;
+  const fs::path folder = fs::absolute(*output).parent_path();
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    throw Error(Errc::output, *output + ": its folder " + folder.string() + " does not exist");
+  }
+}
+
+void check(const Options& o) {
+  if (o.task == Task::infer && o.scans.empty()) misuse("no scan is named");
+  if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
+  if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
+    misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
+  }
+  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) require_folder(*output);
+}
+
+fs::path default_bundle(const char* program) {
+  const fs::path bundle = RunnerOptions{}.bundle;
+  std::error_code error;
+  if (fs::exists(bundle, error)) return bundle;
+  // Next to the link that was called, and next to the program itself.
+  for (const fs::path& self : {fs::path(program), fs::read_symlink("/proc/self/exe", error)}) {
+    const fs::path beside = self.parent_path() / bundle;
+    if (self.has_parent_path() && fs::exists(beside, error)) return beside;
+  }
+  return bundle;
+}
+
+}  // namespace
+
+Options parse(int argc, char** argv) {
+  Options o;
+  o.runner.bundle.clear();
+  opterr = 0;
+  while (true) {
+    const int at = optind;
+    const int letter = getopt_long(argc, argv, ":", kOptions.data(), nullptr);
+    if (letter == -1) break;
+    if (letter == '?') misuse(std::string("unknown option ") + argv[at]);
+    if (letter == ':') misuse(std::string("option ") + argv[at] + " needs a value");
+    apply(letter, o);
+  }
+  for (int k = optind; k < argc; ++k) o.scans.emplace_back(argv[k]);
+  if (o.task == Task::help || o.task == Task::version) return o;
+  if (o.runner.bundle.empty()) o.runner.bundle = default_bundle(argv[0]);
+  check(o);
+  return o;
+}
+
+std::string help() {
+  std::string text =
+      R"(Finds lung nodules in CT scans (.mhd, .mha) with the networks of a bundle.
+
+luna_infer SCAN... [options]
+
+  --bundle DIR         bundle to run [exported/luna here or next to the program]
+  --engine NAME        auto, an engine (torchscript), or an artifact of the bundle
+                       (torchscript-trace, torchscript-script) [auto]
+  --threads N          threads to use [every processor this process may use]
+  --region lungs|off   search the lungs, or whole slices as the book does [lungs]
+  --threshold P        probability above which a candidate is a nodule [the bundle's]
+  --all-candidates     report every candidate, not only the nodules
+  --json FILE|-        result as lunart.result/1; one object a line for several scans
+  --csv FILE|-         result in LUNA16's submission form
+  --mask FILE.mhd      label mask in the scan's geometry
+  --region-mask FILE.mhd
+                       lung region in the scan's geometry
+  --progress bar|json|none
+                       progress with time left, on standard error [bar]
+  --info               show what the scans and the bundle are, without inference
+  --selfcheck          prove the bundle on this machine with its golden data
+  --version            print the version
+  --help               print this
+
+A table goes to standard output unless "-" asks for JSON or CSV there. Environment:
+LUNART_ENGINE replaces --engine auto.
+
+Exit codes: 0 done, with or without nodules
+)";
+  for (const Errc code : {Errc::usage, Errc::scan, Errc::bundle, Errc::engine, Errc::check,
+                          Errc::output, Errc::interrupted, Errc::internal}) {
+    text += "  " + std::to_string(exit_code(code)) + " " + std::string(sentence(code)) + "\n";
+  }
+  return text + "Research software, no medical device.\n";
+}
+
+}  // namespace lunart::cli

@@ -1,0 +1,34 @@
+// The command line of luna_infer.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lunart/runner.hpp"
+
+namespace lunart::cli {
+
+enum class Task { infer, info, selfcheck, version, help };
+enum class ProgressStyle { bar, json, none };
+
+struct Options {
+  Task task{Task::infer};
+  std::vector<std::filesystem::path> scans;
+  RunnerOptions runner;
+  bool all_candidates{false};
+  ProgressStyle progress{ProgressStyle::bar};
+  // Where results go; "-" is standard output.
+  std::optional<std::string> json, csv, mask, region_mask;
+
+  [[nodiscard]] bool standard_output_is_taken() const { return json == "-" || csv == "-"; }
+};
+
+// Throws Errc::usage, naming the option and the value. Finds the default bundle: exported/luna in
+// the working directory, else next to the program.
+[[nodiscard]] Options parse(int argc, char** argv);
+
+[[nodiscard]] std::string help();
+
+}  // namespace lunart::cli

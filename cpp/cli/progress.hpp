@@ -1,0 +1,14 @@
+// Progress with the time left, on standard error, and Ctrl-C.
+#pragma once
+
+#include "cli/options.hpp"
+
+namespace lunart::cli {
+
+// From now on Ctrl-C makes the next progress report throw Errc::interrupted; a second one kills.
+void watch_interrupts();
+
+// One scan's progress. A bar is redrawn on a terminal and written as a line a stage elsewhere.
+[[nodiscard]] ProgressCallback progress_of(ProgressStyle style);
+
+}  // namespace lunart::cli

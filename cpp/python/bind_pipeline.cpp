@@ -1,0 +1,88 @@
+// lunart._core: single stages of the pipeline, which tests compare with their oracles.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "lunart/error.hpp"
+#include "module.hpp"
+#include "pipeline/group.hpp"
+#include "pipeline/masks.hpp"
+#include "pipeline/orientation.hpp"
+#include "pipeline/region.hpp"
+
+namespace py = pybind11;
+
+namespace lunart {
+namespace {
+
+using ByteArray = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
+
+RunMask runs_of(const ByteArray& mask, const IrcIndex& shape) {
+  if (mask.ndim() != 3 || mask.shape(0) != shape.index || mask.shape(1) != shape.row ||
+      mask.shape(2) != shape.col) {
+    throw Error(Errc::usage, "the mask has not the scan's shape");
+  }
+  RunMask runs(shape);
+  const std::uint8_t* line = mask.data();
+  for (std::int64_t i = 0; i < shape.index; ++i) {
+    for (std::int64_t r = 0; r < shape.row; ++r, line += shape.col) {
+      for (std::int32_t c = 0; c < shape.col; ++c) {
+        if (line[c] == 0) continue;
+        const std::int32_t begin = c;
+        while (c < shape.col && line[c] != 0) ++c;
+        runs.append(i, r, {begin, c});
+      }
+    }
+  }
+  return runs;
+}
+
+template <class T>
+py::array_t<T> shaped(const std::vector<T>& values, const IrcIndex& n) {
+  return py::array_t<T>({n.index, n.row, n.col}, values.data());
+}
+
+py::tuple group_mask(const Volume& scan, const ByteArray& mask, int erosion,
+                     double min_component_mm3) {
+  const IrcIndex n = scan.geometry.shape;
+  const Grouped grouped =
+      group(runs_of(mask, n), scan, {.erosion = erosion, .min_component_mm3 = min_component_mm3});
+  py::list components;
+  for (const Component& c : grouped.components) {
+    py::dict entry;
+    entry["label"] = c.label;
+    entry["center_irc"] = py::make_tuple(c.center.index, c.center.row, c.center.col);
+    entry["voxels"] = c.voxels;
+    entry["volume_mm3"] = c.volume_mm3;
+    components.append(entry);
+  }
+  const Masks masks{Orientation{}, n, grouped.runs, std::nullopt};
+  const auto labels =
+      painted<std::uint32_t>(masks, [](std::uint32_t label) { return label; });
+  return py::make_tuple(components, shaped(labels, n));
+}
+
+py::array_t<std::uint8_t> lung_region(const Volume& scan) {
+  const Masks masks{Orientation{}, scan.geometry.shape, {},
+                    find_lung_region(scan, RegionOptions{}, {})};
+  Result result;
+  result.geometry = scan.geometry;
+  result.masks = std::make_shared<const Masks>(masks);
+  return shaped(region_mask(result), scan.geometry.shape);
+}
+
+}  // namespace
+
+void bind_pipeline(py::module_& m) {
+  m.def("group", &group_mask, py::arg("scan"), py::arg("mask"), py::arg("erosion"),
+        py::arg("min_component_mm3"),
+        "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");
+  m.def("lung_region", &lung_region, py::arg("scan"),
+        "The lung region of a scan in LPS orientation with default settings: uint8, 1 inside.");
+  m.def(
+      "oriented",
+      [](const Volume& scan) { return orient(scan, nearest_lps(scan.geometry), {}); },
+      py::arg("scan"), "The scan as the networks see it: axes flipped and permuted to LPS.");
+}
+
+}  // namespace lunart

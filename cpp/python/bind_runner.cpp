@@ -1,0 +1,218 @@
+// lunart._core.Runner and its results. Python's lunart.Runner is a thin layer over it.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include "io/element.hpp"
+#include "io/hu_buffer.hpp"
+#include "lunart/report.hpp"
+#include "lunart/runner.hpp"
+#include "module.hpp"
+#include "python/signal_tick.hpp"
+#include "python/tensors.hpp"
+
+namespace py = pybind11;
+
+namespace lunart {
+namespace {
+
+// Deletes under the GIL what C++ may drop without it.
+template <class T>
+std::shared_ptr<T> held_by_cpp(T object) {
+  return {new T(std::move(object)), [](T* p) {
+            const py::gil_scoped_acquire gil;
+            delete p;
+          }};
+}
+
+NetworkFunction network_of(py::function function) {
+  return [held = held_by_cpp(std::move(function))](const TensorView& input) {
+    const py::gil_scoped_acquire gil;
+    const py::object returned = (*held)(to_numpy(input.shape, input.data));
+    std::vector<Tensor> outputs;
+    for (const py::handle output : returned) {
+      outputs.push_back(to_tensor(FloatArray::ensure(output)));
+    }
+    return outputs;
+  };
+}
+
+ProgressCallback progress_of(const std::optional<py::function>& function) {
+  Tick signals = signal_tick();
+  if (!function) {
+    return [signals](const Progress&) mutable { signals(); };
+  }
+  return [signals, held = held_by_cpp(*function)](const Progress& p) mutable {
+    signals();
+    const py::gil_scoped_acquire gil;
+    (*held)(std::string(to_string(p.stage)), p.done, p.total);
+  };
+}
+
+std::optional<Element> element_of(const py::dtype& type) {
+  const auto is = [&](auto value) { return type.equal(py::dtype::of<decltype(value)>()); };
+  if (is(std::int8_t{})) return Element::int8;
+  if (is(std::uint8_t{})) return Element::uint8;
+  if (is(std::int16_t{})) return Element::int16;
+  if (is(std::uint16_t{})) return Element::uint16;
+  if (is(std::int32_t{})) return Element::int32;
+  if (is(std::uint32_t{})) return Element::uint32;
+  if (is(std::int64_t{})) return Element::int64;
+  if (is(std::uint64_t{})) return Element::uint64;
+  if (is(float{})) return Element::float32;
+  if (is(double{})) return Element::float64;
+  return std::nullopt;
+}
+
+void convert(const py::array& array, Element element, Volume& volume) {
+  const std::span bytes(static_cast<const std::byte*>(array.data()),
+                        static_cast<std::size_t>(array.nbytes()));
+  HuBuffer buffer(static_cast<std::size_t>(array.size()), "the array");
+  {
+    const py::gil_scoped_release no_gil;
+    append_elements(bytes, element, false, buffer);
+  }
+  if (buffer.not_finite() > 0) {
+    throw Error(Errc::scan, "the array holds " + std::to_string(buffer.not_finite()) +
+                                " values that are no finite number; replace them before the run");
+  }
+  volume.hu = buffer.hu();
+  volume.storage = buffer.storage();
+}
+
+// int16 voxels are used where they lie; everything else is converted once.
+Volume scan_of(const py::array& given, const Geometry& geometry, std::string series_uid,
+               std::string path) {
+  const std::optional<Element> element = element_of(given.dtype());
+  if (!element) {
+    throw Error(Errc::scan, "the array is of type " + py::str(given.dtype()).cast<std::string>() +
+                                "; expected integers or floats in HU");
+  }
+  const py::array array = py::array::ensure(given, py::array::c_style);
+  Volume volume{geometry, {}, {}, std::move(series_uid), std::move(path)};
+  if (*element == Element::int16) {
+    volume.hu = std::span(static_cast<const std::int16_t*>(array.data()),
+                          static_cast<std::size_t>(array.size()));
+    volume.storage = held_by_cpp(array);
+  } else {
+    convert(array, *element, volume);
+  }
+  return volume;
+}
+
+template <class T>
+py::array_t<T> shaped(const std::vector<T>& values, const Geometry& g) {
+  return py::array_t<T>({g.shape.index, g.shape.row, g.shape.col}, values.data());
+}
+
+Region region_of(const std::string& name) {
+  if (name == "lungs") return Region::lungs;
+  if (name == "off") return Region::off;
+  throw Error(Errc::usage, "region is \"" + name + "\"; expected lungs or off");
+}
+
+Runner make_runner(const std::filesystem::path& bundle, const std::string& engine, int threads,
+                   const std::string& region, std::optional<double> threshold,
+                   const std::optional<std::map<std::string, py::function>>& networks,
+                   const std::string& version) {
+  RunnerOptions options{.bundle = bundle,
+                        .engine = engine,
+                        .threads = threads,
+                        .region = region_of(region),
+                        .threshold = threshold};
+  if (networks) {
+    CallableEngine callable{{.name = engine, .version = version}, {}};
+    for (const auto& [name, function] : *networks) callable.networks[name] = network_of(function);
+    options.callable = std::move(callable);
+  }
+  const py::gil_scoped_release no_gil;
+  return Runner(std::move(options));
+}
+
+template <class Scan>
+Result run(Runner& runner, const Scan& scan, const std::optional<py::function>& progress) {
+  const ProgressCallback callback = progress_of(progress);
+  const py::gil_scoped_release no_gil;
+  return runner.run(scan, callback);
+}
+
+py::list selfcheck_list(const std::filesystem::path& bundle, const std::string& engine,
+                        int threads) {
+  std::vector<Check> checks;
+  {
+    const py::gil_scoped_release no_gil;
+    checks = selfcheck({.bundle = bundle, .engine = engine, .threads = threads});
+  }
+  py::list list;
+  for (const Check& c : checks) {
+    py::dict entry;
+    entry["model"] = c.model;
+    entry["artifact"] = c.artifact;
+    entry["check"] = c.check;
+    entry["value"] = c.value;
+    entry["limit"] = c.limit;
+    entry["passed"] = c.passed;
+    entry["detail"] = c.detail;
+    list.append(entry);
+  }
+  return list;
+}
+
+void bind_result(py::module_& m) {
+  py::class_<Result>(m, "Result", "What a run found; masks are made when asked for.")
+      .def(
+          "to_json",
+          [](const Result& r, bool all) { return to_json(r, {.all_candidates = all}); },
+          py::arg("all_candidates"))
+      .def(
+          "to_csv",
+          [](const Result& r, bool all) {
+            return csv_header() + to_csv(r, {.all_candidates = all});
+          },
+          py::arg("all_candidates"))
+      .def(
+          "to_table",
+          [](const Result& r, bool all) { return to_table(r, {.all_candidates = all}); },
+          py::arg("all_candidates"))
+      .def(
+          "label_mask",
+          [](const Result& r, bool all) {
+            return shaped(label_mask(r, all ? r.candidates : r.nodules), r.geometry);
+          },
+          py::arg("all_candidates"))
+      .def("threshold_mask",
+           [](const Result& r) { return shaped(threshold_mask(r), r.geometry); })
+      .def("region_mask", [](const Result& r) { return shaped(region_mask(r), r.geometry); })
+      .def(
+          "write_label_mask",
+          [](const Result& r, const std::filesystem::path& path, bool all) {
+            const py::gil_scoped_release no_gil;
+            write_label_mask(path, r, {.all_candidates = all});
+          },
+          py::arg("path"), py::arg("all_candidates"))
+      .def(
+          "write_region_mask",
+          [](const Result& r, const std::filesystem::path& path) {
+            const py::gil_scoped_release no_gil;
+            write_region_mask(path, r);
+          },
+          py::arg("path"));
+}
+
+}  // namespace
+
+void bind_runner(py::module_& m) {
+  m.def("scan_from_array", &scan_of, py::arg("array"), py::arg("geometry"), py::arg("series_uid"),
+        py::arg("path"), "A Scan over (index, row, col) HU. Raises ScanError.");
+  bind_result(m);
+  py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
+      .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),
+           py::arg("threads"), py::arg("region"), py::arg("threshold"), py::arg("networks"),
+           py::arg("version"))
+      .def("run_file", &run<std::filesystem::path>, py::arg("path"), py::arg("progress"))
+      .def("run_scan", &run<Volume>, py::arg("scan"), py::arg("progress"));
+  m.def("selfcheck", &selfcheck_list, py::arg("bundle"), py::arg("engine"), py::arg("threads"));
+}
+
+}  // namespace lunart

@@ -1,0 +1,13 @@
+// What each binding file adds to lunart._core.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace lunart {
+
+void bind_io(pybind11::module_& m);        // scans, geometry, files
+void bind_network(pybind11::module_& m);   // one artifact of a bundle
+void bind_pipeline(pybind11::module_& m);  // single stages, for tests and training data
+void bind_runner(pybind11::module_& m);    // the whole pipeline, results, the self-check
+
+}  // namespace lunart

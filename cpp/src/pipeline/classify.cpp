@@ -1,0 +1,89 @@
+#include "pipeline/classify.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "lunart/error.hpp"
+
+namespace lunart {
+namespace {
+
+std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n) {
+  const std::int64_t start = std::llrint(centre) - size / 2;
+  return std::clamp(start, std::min<std::int64_t>(0, n - size), std::max<std::int64_t>(0, n - size));
+}
+
+void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
+  const IrcIndex n = volume.geometry.shape;
+  const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index);
+  const std::int64_t r0 = crop_start(centre.row, o.crop.row, n.row);
+  const std::int64_t c0 = crop_start(centre.col, o.crop.col, n.col);
+  std::fill_n(to, o.crop.index * o.crop.row * o.crop.col, o.window.low);
+  const std::int64_t c_begin = std::max<std::int64_t>(0, c0);
+  const std::int64_t c_end = std::min(n.col, c0 + o.crop.col);
+  std::visit(
+      [&](auto voxels) {
+        for (std::int64_t i = std::max<std::int64_t>(0, i0); i < std::min(n.index, i0 + o.crop.index);
+             ++i) {
+          for (std::int64_t r = std::max<std::int64_t>(0, r0); r < std::min(n.row, r0 + o.crop.row);
+               ++r) {
+            const auto* from = voxels.data() + (i * n.row + r) * n.col;
+            float* line = to + ((i - i0) * o.crop.row + (r - r0)) * o.crop.col;
+            for (std::int64_t c = c_begin; c < c_end; ++c) {
+              line[c - c0] =
+                  std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
+            }
+          }
+        }
+      },
+      volume.hu);
+}
+
+void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
+                          std::vector<double>& to) {
+  const std::vector<std::int64_t> expected{static_cast<std::int64_t>(batch), 2};
+  if (outputs.size() != 2 || outputs[1].shape != expected) {
+    throw Error(Errc::engine,
+                "a 3-D network returned " + std::to_string(outputs.size()) +
+                    " outputs or another shape; expected logits and probability of " +
+                    std::to_string(batch) +
+                    "x2; the artifact does not fit the manifest (run luna_infer --selfcheck)");
+  }
+  for (std::size_t k = 0; k < batch; ++k) {
+    const double probability = outputs[1].data[2 * k + 1];
+    if (!std::isfinite(probability)) {
+      throw Error(Errc::engine, "a 3-D network returned a probability that is not a number; "
+                                "run luna_infer --selfcheck");
+    }
+    to.push_back(probability);
+  }
+}
+
+}  // namespace
+
+std::vector<double> classify(const Volume& volume, std::span<const Irc> centres,
+                             const NetworkFunction& network, const ClassifyOptions& options,
+                             const std::function<void(std::size_t, std::size_t)>& step) {
+  const auto crop_size =
+      static_cast<std::size_t>(options.crop.index * options.crop.row * options.crop.col);
+  std::vector<double> probabilities;
+  probabilities.reserve(centres.size());
+  std::vector<float> input;
+  while (probabilities.size() < centres.size()) {
+    const std::size_t done = probabilities.size();
+    const std::size_t batch = std::min(options.batch, centres.size() - done);
+    input.resize(batch * crop_size);
+    for (std::size_t k = 0; k < batch; ++k) {
+      copy_crop(volume, centres[done + k], options, input.data() + k * crop_size);
+    }
+    const std::array<std::int64_t, 5> shape{static_cast<std::int64_t>(batch), 1, options.crop.index,
+                                            options.crop.row, options.crop.col};
+    append_probabilities(network({shape, input}), batch, probabilities);
+    step(probabilities.size(), centres.size());
+  }
+  return probabilities;
+}
+
+}  // namespace lunart

@@ -1,0 +1,251 @@
+#include "pipeline/region.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "pipeline/distance.hpp"
+
+namespace lunart {
+namespace {
+
+using Cells = std::vector<std::uint8_t>;
+
+constexpr float kPaddingHu = -1024;  // scanners pad with -2000 or -3024; no tissue is below this
+
+std::size_t count_of(const IrcIndex& shape) {
+  return static_cast<std::size_t>(shape.index * shape.row * shape.col);
+}
+
+// Mean HU of each cell's block of voxels.
+std::vector<float> block_means(const Volume& volume, const LungRegion& region, const Tick& tick) {
+  const IrcIndex n = volume.geometry.shape;
+  const IrcIndex b = region.block;
+  const IrcIndex g = region.grid;
+  std::vector<float> sums(count_of(g));
+  const auto plane = static_cast<std::size_t>(g.row * g.col);
+  std::visit(
+      [&](auto voxels) {
+        std::size_t at = 0;
+        for (std::int64_t i = 0; i < n.index; ++i) {
+          if (tick) tick();
+          float* layer = sums.data() + static_cast<std::size_t>(i / b.index) * plane;
+          for (std::int64_t r = 0; r < n.row; ++r) {
+            float* line = layer + (r / b.row) * g.col;
+            for (std::int64_t c = 0; c < n.col;) {
+              const std::int64_t end = std::min(c + b.col, n.col);
+              float sum = 0;
+              for (; c < end; ++c, ++at) {
+                sum += std::max(static_cast<float>(voxels[at]), kPaddingHu);
+              }
+              *line++ += sum;
+            }
+          }
+        }
+      },
+      volume.hu);
+  std::size_t cell = 0;
+  for (std::int64_t i = 0; i < g.index; ++i) {
+    for (std::int64_t r = 0; r < g.row; ++r) {
+      for (std::int64_t c = 0; c < g.col; ++c, ++cell) {
+        const auto voxels = std::min(b.index, n.index - i * b.index) *
+                            std::min(b.row, n.row - r * b.row) *
+                            std::min(b.col, n.col - c * b.col);
+        sums[cell] /= static_cast<float>(voxels);
+      }
+    }
+  }
+  return sums;
+}
+
+// Takes one 4- or 6-connected part out of `open` (set to 0) starting at `seed`; its cells are left in
+// `part`. `first`..`last` bound the cells that may be visited: one slice, or all.
+struct Flood {
+  IrcIndex grid;
+  bool across_slices;
+  std::vector<std::size_t> part;
+
+  void take(Cells& open, std::size_t seed) {
+    const auto nr = static_cast<std::size_t>(grid.row);
+    const auto nc = static_cast<std::size_t>(grid.col);
+    const std::size_t plane = nr * nc;
+    part.clear();
+    const auto visit = [&](std::size_t cell) {
+      if (open[cell] == 0) return;
+      open[cell] = 0;
+      part.push_back(cell);
+    };
+    visit(seed);
+    for (std::size_t next = 0; next < part.size(); ++next) {
+      const std::size_t cell = part[next];
+      const std::size_t col = cell % nc;
+      const std::size_t row = cell / nc % nr;
+      if (col > 0) visit(cell - 1);
+      if (col + 1 < nc) visit(cell + 1);
+      if (row > 0) visit(cell - nc);
+      if (row + 1 < nr) visit(cell + nc);
+      if (!across_slices) continue;
+      if (cell >= plane) visit(cell - plane);
+      if (cell + plane < open.size()) visit(cell + plane);
+    }
+  }
+};
+
+// Calls `use` for every cell at the rim of its slice.
+template <class Use>
+void at_rim(const IrcIndex& grid, const Use& use) {
+  std::size_t cell = 0;
+  for (std::int64_t i = 0; i < grid.index; ++i) {
+    for (std::int64_t r = 0; r < grid.row; ++r) {
+      for (std::int64_t c = 0; c < grid.col; ++c, ++cell) {
+        if (r == 0 || c == 0 || r + 1 == grid.row || c + 1 == grid.col) use(cell);
+      }
+    }
+  }
+}
+
+// Air that belongs to no body: slice by slice, so that an open mouth joins nothing.
+void remove_outside(Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
+                    double outside_hu) {
+  Flood flood{grid, false, {}};
+  at_rim(grid, [&](std::size_t cell) {
+    if (air[cell] != 0 && hu[cell] < static_cast<float>(outside_hu)) flood.take(air, cell);
+  });
+}
+
+Cells keep_lungs(Cells air, const IrcIndex& grid, std::size_t least_cells) {
+  constexpr double kShareOfLargest = 0.05;
+  std::vector<std::vector<std::size_t>> parts;
+  std::size_t largest = 0;
+  Flood flood{grid, true, {}};
+  for (std::size_t cell = 0; cell < air.size(); ++cell) {
+    if (air[cell] == 0) continue;
+    flood.take(air, cell);
+    if (flood.part.size() < least_cells) continue;
+    largest = std::max(largest, flood.part.size());
+    parts.push_back(flood.part);
+  }
+  for (const auto& part : parts) {
+    if (static_cast<double>(part.size()) < kShareOfLargest * static_cast<double>(largest)) continue;
+    for (const std::size_t cell : part) air[cell] = 1;
+  }
+  return air;
+}
+
+// Vessels and masses inside the lung of a slice.
+void fill_holes(Cells& lungs, const IrcIndex& grid, std::size_t most_cells) {
+  Cells open(lungs.size());
+  std::ranges::transform(lungs, open.begin(), [](std::uint8_t lung) {
+    return static_cast<std::uint8_t>(lung == 0 ? 1 : 0);
+  });
+  Flood flood{grid, false, {}};
+  at_rim(grid, [&](std::size_t cell) {
+    if (open[cell] != 0) flood.take(open, cell);
+  });
+  for (std::size_t cell = 0; cell < open.size(); ++cell) {
+    if (open[cell] == 0) continue;
+    flood.take(open, cell);
+    if (flood.part.size() > most_cells) continue;
+    for (const std::size_t inside : flood.part) lungs[inside] = 1;
+  }
+}
+
+// Closing by `closing` and growing by `margin` in two distance fields: growing by the closing's
+// radius and shrinking by what is too much.
+Cells close_and_grow(const Cells& lungs, const IrcIndex& grid, const Xyz& step, double closing,
+                     double margin) {
+  const double reach = std::max(closing, margin);
+  Cells grown(lungs.size());
+  std::ranges::transform(squared_distance(lungs, grid, step), grown.begin(), [&](float d2) {
+    return static_cast<std::uint8_t>(d2 <= reach * reach ? 1 : 0);
+  });
+  const double back = reach - margin;
+  if (back <= 0) return grown;
+  Cells outside(grown.size());
+  std::ranges::transform(grown, outside.begin(), [](std::uint8_t in) {
+    return static_cast<std::uint8_t>(in == 0 ? 1 : 0);
+  });
+  std::ranges::transform(squared_distance(outside, grid, step), grown.begin(), [&](float d2) {
+    return static_cast<std::uint8_t>(d2 > back * back ? 1 : 0);
+  });
+  // Shrinking must not lose lung: a cell's width is coarse against `back`.
+  for (std::size_t cell = 0; cell < grown.size(); ++cell) grown[cell] |= lungs[cell];
+  return grown;
+}
+
+}  // namespace
+
+LungRegion::LungRegion(IrcIndex shape, IrcIndex cell)
+    : scan_shape(shape),
+      block(cell),
+      grid{(shape.index + cell.index - 1) / cell.index, (shape.row + cell.row - 1) / cell.row,
+           (shape.col + cell.col - 1) / cell.col},
+      cells(count_of(grid)) {}
+
+bool LungRegion::contains(std::int64_t index, std::int64_t row, std::int64_t col) const noexcept {
+  const auto cell =
+      ((index / block.index) * grid.row + row / block.row) * grid.col + col / block.col;
+  return cells[static_cast<std::size_t>(cell)] != 0;
+}
+
+bool LungRegion::contains(const Irc& place) const noexcept {
+  const auto voxel = [](double at, std::int64_t n) {
+    return std::clamp<std::int64_t>(std::llrint(at), 0, n - 1);
+  };
+  return contains(voxel(place.index, scan_shape.index), voxel(place.row, scan_shape.row),
+                  voxel(place.col, scan_shape.col));
+}
+
+bool LungRegion::empty() const noexcept {
+  return std::ranges::all_of(cells, [](std::uint8_t cell) { return cell == 0; });
+}
+
+std::optional<LungRegion::Extent> LungRegion::extent(std::int64_t index) const noexcept {
+  Extent e{grid.row, 0, grid.col, 0};
+  const std::uint8_t* cell = cells.data() + (index / block.index) * grid.row * grid.col;
+  for (std::int64_t r = 0; r < grid.row; ++r) {
+    for (std::int64_t c = 0; c < grid.col; ++c) {
+      if (*cell++ == 0) continue;
+      e.row_begin = std::min(e.row_begin, r);
+      e.row_end = std::max(e.row_end, r + 1);
+      e.col_begin = std::min(e.col_begin, c);
+      e.col_end = std::max(e.col_end, c + 1);
+    }
+  }
+  if (e.row_end == 0) return std::nullopt;
+  return Extent{e.row_begin * block.row, std::min(e.row_end * block.row, scan_shape.row),
+                e.col_begin * block.col, std::min(e.col_end * block.col, scan_shape.col)};
+}
+
+LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, const Tick& tick) {
+  const Xyz spacing = volume.geometry.spacing;
+  const auto voxels_a_cell = [&](double mm) {
+    return std::max<std::int64_t>(1, std::llrint(options.grid_mm / mm));
+  };
+  LungRegion region(volume.geometry.shape, {voxels_a_cell(spacing.z), voxels_a_cell(spacing.y),
+                                            voxels_a_cell(spacing.x)});
+  const Xyz step{spacing.x * static_cast<double>(region.block.col),
+                 spacing.y * static_cast<double>(region.block.row),
+                 spacing.z * static_cast<double>(region.block.index)};
+
+  const std::vector<float> hu = block_means(volume, region, tick);
+  Cells air(hu.size());
+  std::ranges::transform(hu, air.begin(), [&](float mean) {
+    return static_cast<std::uint8_t>(mean < static_cast<float>(options.air_hu) ? 1 : 0);
+  });
+  if (tick) tick();
+  remove_outside(air, hu, region.grid, options.outside_hu);
+  const double cell_ml = step.x * step.y * step.z / 1000;
+  air = keep_lungs(std::move(air), region.grid,
+                   static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)));
+  if (tick) tick();
+  const double hole_mm2 = std::numbers::pi / 4 * options.max_hole_mm * options.max_hole_mm;
+  fill_holes(air, region.grid, static_cast<std::size_t>(hole_mm2 / (step.x * step.y)));
+  if (tick) tick();
+  region.cells =
+      close_and_grow(air, region.grid, step, options.closing_mm, options.margin_mm);
+  return region;
+}
+
+}  // namespace lunart

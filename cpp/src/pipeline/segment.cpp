@@ -1,0 +1,123 @@
+#include "pipeline/segment.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "lunart/error.hpp"
+
+namespace lunart {
+namespace {
+
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t to) {
+  return (value + to - 1) / to * to;
+}
+
+struct Interval {
+  std::int64_t begin{}, size{};
+};
+
+// One axis of a box around [begin, end) in a slice of n voxels.
+Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const SegmentOptions& o) {
+  const std::int64_t whole = round_up(n, o.multiple_of);
+  const std::int64_t first = std::max<std::int64_t>(0, begin - o.halo) / o.multiple_of * o.multiple_of;
+  const std::int64_t size =
+      std::min(whole, round_up(std::min(whole, end + o.halo) - first, 4 * o.multiple_of));
+  return {std::min(first, whole - size), size};
+}
+
+// Clamped HU of the box in the slices around `index`, in (slice, row, col) order.
+void fill_input(const Volume& volume, std::int64_t index, const Box& box, const SegmentOptions& o,
+                std::vector<float>& input) {
+  const IrcIndex n = volume.geometry.shape;
+  const std::int64_t inside = std::min(box.cols, n.col - box.col);
+  input.resize(static_cast<std::size_t>((2 * o.context_slices + 1) * box.rows * box.cols));
+  std::visit(
+      [&](auto voxels) {
+        float* to = input.data();
+        for (int s = -o.context_slices; s <= o.context_slices; ++s) {
+          const std::int64_t i = std::clamp<std::int64_t>(index + s, 0, n.index - 1);
+          for (std::int64_t r = 0; r < box.rows; ++r) {
+            const std::int64_t row = std::min(box.row + r, n.row - 1);
+            const auto* from = voxels.data() + (i * n.row + row) * n.col + box.col;
+            for (std::int64_t c = 0; c < inside; ++c) {
+              to[c] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
+            }
+            std::fill(to + inside, to + box.cols, to[inside - 1]);
+            to += box.cols;
+          }
+        }
+      },
+      volume.hu);
+}
+
+void append_runs(const std::vector<float>& probability, std::int64_t index, const Box& box,
+                 float threshold, RunMask& mask) {
+  const std::int64_t rows = std::min(box.rows, mask.shape().row - box.row);
+  const std::int64_t cols = std::min(box.cols, mask.shape().col - box.col);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* line = probability.data() + r * box.cols;
+    for (std::int64_t c = 0; c < cols; ++c) {
+      if (!(line[c] > threshold)) continue;
+      const std::int64_t begin = c;
+      while (c < cols && line[c] > threshold) ++c;
+      mask.append(index, box.row + r,
+                  {static_cast<std::int32_t>(box.col + begin),
+                   static_cast<std::int32_t>(box.col + c)});
+    }
+  }
+}
+
+void require_shape(const std::vector<Tensor>& outputs, const Box& box) {
+  const std::vector<std::int64_t> expected{1, 1, box.rows, box.cols};
+  if (outputs.size() == 1 && outputs[0].shape == expected) return;
+  throw Error(Errc::engine,
+              "the segmentation network returned " + std::to_string(outputs.size()) +
+                  " outputs or another shape for an input of " + std::to_string(box.rows) + "x" +
+                  std::to_string(box.cols) +
+                  "; the artifact does not fit the manifest (run luna_infer --selfcheck)");
+}
+
+}  // namespace
+
+std::vector<std::optional<Box>> slice_boxes(const IrcIndex& shape,
+                                            const std::optional<LungRegion>& region,
+                                            const SegmentOptions& options) {
+  std::vector<std::optional<Box>> boxes(static_cast<std::size_t>(shape.index));
+  for (std::int64_t i = 0; i < shape.index; ++i) {
+    LungRegion::Extent extent{0, shape.row, 0, shape.col};
+    if (region) {
+      const auto found = region->extent(i);
+      if (!found) continue;
+      extent = *found;
+    }
+    const Interval rows = fit(extent.row_begin, extent.row_end, shape.row, options);
+    const Interval cols = fit(extent.col_begin, extent.col_end, shape.col, options);
+    boxes[static_cast<std::size_t>(i)] = Box{rows.begin, cols.begin, rows.size, cols.size};
+  }
+  return boxes;
+}
+
+RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
+                const NetworkFunction& network, const SegmentOptions& options,
+                const std::function<void(std::size_t, std::size_t)>& step) {
+  const auto total = static_cast<std::size_t>(
+      std::ranges::count_if(boxes, [](const auto& box) { return box.has_value(); }));
+  RunMask mask(volume.geometry.shape);
+  std::vector<float> input;
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    if (!boxes[i]) continue;
+    const Box& box = *boxes[i];
+    fill_input(volume, static_cast<std::int64_t>(i), box, options, input);
+    const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows, box.cols};
+    const std::vector<Tensor> outputs = network({shape, input});
+    require_shape(outputs, box);
+    append_runs(outputs[0].data, static_cast<std::int64_t>(i), box,
+                static_cast<float>(options.threshold), mask);
+    step(++done, total);
+  }
+  return mask;
+}
+
+}  // namespace lunart

@@ -1,0 +1,72 @@
+// lunart.result/1: the one spelling of a result for machines. Python parses this text.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lunart/report.hpp"
+
+namespace lunart {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json array_of(const Xyz& v) { return {v.x, v.y, v.z}; }
+Json array_of(const Irc& v) { return {v.index, v.row, v.col}; }
+Json array_of(const IrcIndex& v) { return {v.index, v.row, v.col}; }
+
+Json json_of(const Finding& f) {
+  return {{"label", f.label},
+          {"center_xyz_mm", array_of(f.center_xyz_mm)},
+          {"center_irc", array_of(f.center_irc)},
+          {"probability", f.probability},
+          {"malignancy", f.malignancy ? Json(*f.malignancy) : Json(nullptr)},
+          {"diameter_mm", f.diameter_mm},
+          {"volume_mm3", f.volume_mm3},
+          {"voxels", f.voxels}};
+}
+
+Json list_of(const std::vector<Finding>& findings) {
+  Json list = Json::array();
+  for (const Finding& finding : findings) list.push_back(json_of(finding));
+  return list;
+}
+
+Json list_of(const std::vector<Warning>& warnings) {
+  Json list = Json::array();
+  for (const Warning& w : warnings) list.push_back({{"code", w.code}, {"text", w.text}});
+  return list;
+}
+
+}  // namespace
+
+std::string to_json(const Result& r, const ReportOptions& options) {
+  const Timings& t = r.timings_s;
+  Json json{{"schema", "lunart.result/1"},
+            {"scan",
+             {{"path", text_or_null(r.path)},
+              {"series_uid", text_or_null(r.series_uid)},
+              {"shape_irc", array_of(r.geometry.shape)},
+              {"spacing_mm", array_of(r.geometry.spacing)},
+              {"origin_mm", array_of(r.geometry.origin)},
+              {"direction", r.geometry.direction}}},
+            {"bundle", {{"name", r.bundle_name}, {"sha256", r.bundle_sha256}}},
+            {"engine",
+             {{"name", r.engine.name},
+              {"version", r.engine.version},
+              {"device", r.engine.device},
+              {"precision", r.engine.precision},
+              {"threads", r.engine.threads}}},
+            {"threshold", r.threshold},
+            {"nodules", list_of(r.nodules)},
+            {"candidate_count", r.candidates.size()}};
+  if (options.all_candidates) json["candidates"] = list_of(r.candidates);
+  json["timings_s"] = {{"load", t.load},         {"read", t.read},         {"region", t.region},
+                       {"segment", t.segment},   {"group", t.group},       {"classify", t.classify},
+                       {"malignancy", t.malignancy}, {"total", t.total}};
+  json["peak_rss_mb"] = r.peak_rss_mb;
+  json["warnings"] = list_of(r.warnings);
+  // A path may hold bytes that are no UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace lunart

@@ -1,0 +1,260 @@
+#include "lunart/runner.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numbers>
+#include <span>
+
+#include "bundle/bundle.hpp"
+#include "engines/registry.hpp"
+#include "pipeline/classify.hpp"
+#include "pipeline/group.hpp"
+#include "pipeline/intended_input.hpp"
+#include "pipeline/masks.hpp"
+#include "pipeline/orientation.hpp"
+#include "pipeline/region.hpp"
+#include "pipeline/segment.hpp"
+#include "threads.hpp"
+
+namespace lunart {
+namespace {
+
+class Stopwatch {
+ public:
+  // Seconds since the last call, or since it was made.
+  double lap() {
+    const auto now = Clock::now();
+    const std::chrono::duration<double> past = now - last_;
+    last_ = now;
+    return past.count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_{Clock::now()};
+};
+
+double peak_rss_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;  // Linux counts in KiB
+}
+
+double sphere_diameter(double volume) { return std::cbrt(6 * volume / std::numbers::pi); }
+
+}  // namespace
+
+std::string_view to_string(Stage stage) noexcept {
+  switch (stage) {
+    case Stage::read: return "read";
+    case Stage::region: return "region";
+    case Stage::segment: return "segment";
+    case Stage::group: return "group";
+    case Stage::classify: return "classify";
+    case Stage::malignancy: return "malignancy";
+  }
+  return "";
+}
+
+std::string_view version() noexcept { return LUNART_VERSION; }
+
+class Runner::Impl {
+ public:
+  explicit Impl(RunnerOptions options) : options_(std::move(options)) {
+    Stopwatch watch;
+    const int threads = thread_count(options_.threads);
+    if (options_.threshold && !(*options_.threshold >= 0 && *options_.threshold <= 1)) {
+      throw Error(Errc::usage, "threshold is " + std::to_string(*options_.threshold) +
+                                   "; expected a probability from 0 to 1");
+    }
+    bundle_ = open_bundle(options_.bundle);
+    threshold_ = options_.threshold.value_or(bundle_.manifest.pipeline.nodule_threshold);
+    if (options_.callable) {
+      info_ = options_.callable->info;
+      info_.threads = threads;
+      networks_ = options_.callable->networks;
+      require_networks();
+    } else {
+      load_networks(threads);
+    }
+    load_s_ = watch.lap();
+  }
+
+  Result run_path(const std::filesystem::path& scan, const ProgressCallback& progress) {
+    Stopwatch watch;
+    const Tick tick = [&] { report(progress, Stage::read, 0, 1); };
+    const Volume volume = read_scan(scan, tick);
+    const double read_s = watch.lap();
+    Result result = run_volume(volume, progress);
+    result.timings_s.read = read_s;
+    result.timings_s.total += read_s;
+    return result;
+  }
+
+  Result run_volume(const Volume& stored, const ProgressCallback& progress) {
+    stored.geometry.validate(stored.path.empty() ? "the array" : stored.path.c_str());
+    const PipelineSettings& settings = bundle_.manifest.pipeline;
+    Stopwatch total;
+    Stopwatch watch;
+    Result result = header_of(stored);
+    const auto step_of = [&](Stage stage) {
+      return [&progress, stage](std::size_t done, std::size_t all) {
+        report(progress, stage, done, all);
+      };
+    };
+
+    report(progress, Stage::region, 0, 1);
+    const Tick tick = [&] { report(progress, Stage::region, 0, 1); };
+    const Orientation orientation =
+        settings.orient_to_lps ? nearest_lps(stored.geometry) : Orientation{};
+    const Volume volume = orient(stored, orientation, tick);
+    append_input_warnings(volume, bundle_.manifest.intended, result.warnings);
+    std::optional<LungRegion> region;
+    if (options_.region == Region::lungs) region = find_lungs(volume, tick, result.warnings);
+    result.timings_s.region = watch.lap();
+
+    const RunMask mask = segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment),
+                                 networks_.at("segmentation"), settings.segment,
+                                 step_of(Stage::segment));
+    result.timings_s.segment = watch.lap();
+
+    report(progress, Stage::group, 0, 1);
+    GroupOptions group_options = settings.group;
+    if (region) group_options.keep_centre = [&](const Irc& c) { return region->contains(c); };
+    Grouped grouped = group(mask, volume, group_options);
+    result.timings_s.group = watch.lap();
+
+    std::vector<Irc> centres;
+    for (const Component& c : grouped.components) centres.push_back(c.center);
+    const std::vector<double> probabilities =
+        classify(volume, centres, networks_.at("classification"), settings.classify,
+                 step_of(Stage::classify));
+    add_findings(grouped.components, probabilities, orientation, result);
+    result.timings_s.classify = watch.lap();
+
+    rate_malignancy(volume, centres, step_of(Stage::malignancy), result);
+    result.timings_s.malignancy = watch.lap();
+
+    result.masks = std::make_shared<const Masks>(
+        Masks{orientation, stored.geometry.shape, std::move(grouped.runs), std::move(region)});
+    result.peak_rss_mb = peak_rss_mb();
+    result.timings_s.total = total.lap();
+    return result;
+  }
+
+ private:
+  static void report(const ProgressCallback& progress, Stage stage, std::size_t done,
+                     std::size_t total) {
+    if (progress) progress({stage, done, total});
+  }
+
+  void require_networks() const {
+    for (const auto& [name, model] : bundle_.manifest.models) {
+      if (!networks_.contains(name)) {
+        throw Error(Errc::usage, "the callable engine has no network \"" + name + "\"");
+      }
+    }
+  }
+
+  void load_networks(int threads) {
+    Choice choice = choose_engine(options_.engine, bundle_, threads);
+    engine_ = std::move(choice.engine);
+    info_ = engine_->info();
+    if (choice.artifacts.size() == 1) info_.name = choice.artifacts.front();
+    for (const auto& [name, model] : bundle_.manifest.models) {
+      const ArtifactEntry& artifact = choose_artifact(bundle_, name, choice.artifacts);
+      info_.precision = artifact.precision;
+      networks_[name] = engine_->load(bundle_.path_of(artifact));
+    }
+  }
+
+  [[nodiscard]] Result header_of(const Volume& stored) const {
+    Result result;
+    result.path = stored.path;
+    result.series_uid = stored.series_uid;
+    result.geometry = stored.geometry;
+    result.bundle_name = bundle_.manifest.name;
+    result.bundle_sha256 = bundle_.sha256;
+    result.engine = info_;
+    result.threshold = threshold_;
+    result.timings_s.load = load_s_;
+    return result;
+  }
+
+  LungRegion find_lungs(const Volume& volume, const Tick& tick,
+                        std::vector<Warning>& warnings) const {
+    LungRegion region = find_lung_region(volume, bundle_.manifest.pipeline.region, tick);
+    if (region.empty()) {
+      warnings.push_back({"no-lungs",
+                          "no lungs were found, so nothing was searched; region off searches "
+                          "whole slices"});
+    }
+    return region;
+  }
+
+  void add_findings(const std::vector<Component>& components,
+                    const std::vector<double>& probabilities, const Orientation& orientation,
+                    Result& result) const {
+    for (std::size_t k = 0; k < components.size(); ++k) {
+      const Component& c = components[k];
+      Finding f;
+      f.label = c.label;
+      f.center_irc = orientation.to_stored(c.center, result.geometry.shape);
+      f.center_xyz_mm = result.geometry.to_xyz(f.center_irc);
+      f.probability = probabilities[k];
+      f.volume_mm3 = c.volume_mm3;
+      f.diameter_mm = sphere_diameter(c.volume_mm3);
+      f.voxels = c.voxels;
+      result.candidates.push_back(f);
+    }
+  }
+
+  // Rates the candidates above the threshold, then lists them by falling probability.
+  void rate_malignancy(const Volume& volume, std::span<const Irc> centres,
+                       const std::function<void(std::size_t, std::size_t)>& step,
+                       Result& result) const {
+    std::vector<std::size_t> above;
+    std::vector<Irc> places;
+    for (std::size_t k = 0; k < result.candidates.size(); ++k) {
+      if (!(result.candidates[k].probability > threshold_)) continue;
+      above.push_back(k);
+      places.push_back(centres[k]);
+    }
+    const auto network = networks_.find("malignancy");
+    if (network != networks_.end()) {
+      const std::vector<double> ratings = classify(
+          volume, places, network->second, bundle_.manifest.pipeline.classify, step);
+      for (std::size_t k = 0; k < above.size(); ++k) {
+        result.candidates[above[k]].malignancy = ratings[k];
+      }
+    }
+    for (const std::size_t k : above) result.nodules.push_back(result.candidates[k]);
+    std::ranges::stable_sort(result.nodules, std::greater{}, &Finding::probability);
+  }
+
+  RunnerOptions options_;
+  Bundle bundle_;
+  double threshold_{};
+  double load_s_{};
+  EngineInfo info_;
+  std::unique_ptr<Engine> engine_;  // outlives the networks
+  std::map<std::string, NetworkFunction> networks_;
+};
+
+Runner::Runner(RunnerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Runner::~Runner() = default;
+Runner::Runner(Runner&&) noexcept = default;
+Runner& Runner::operator=(Runner&&) noexcept = default;
+
+Result Runner::run(const std::filesystem::path& scan, const ProgressCallback& progress) {
+  return impl_->run_path(scan, progress);
+}
+
+Result Runner::run(const Volume& volume, const ProgressCallback& progress) {
+  return impl_->run_volume(volume, progress);
+}
+
+}  // namespace lunart

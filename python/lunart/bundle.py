@@ -1,0 +1,399 @@
+"""Reading a bundle: the folder that ``luna-export`` writes and every engine reads.
+
+The contract is ``docs/bundle.md``; the native reader is in C++, this one serves what Python needs
+by itself (export, verification, eager PyTorch). Opening checks the schema, that every path stays
+inside the bundle, and the size and SHA-256 of every file. It needs no PyTorch until
+:meth:`Bundle.eager`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lunart.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SCHEMA_NAME = "lunart.bundle"
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+#: The networks of a bundle in the order in which a scan meets them; the last is optional.
+ROLES = ("segmentation", "classification", "malignancy")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the bundle: a relative POSIX path, its size and its SHA-256."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, root: Path, file: str) -> FileEntry:
+        """The entry of a file that exists under ``root``."""
+        path = root / file
+        return cls(file, path.stat().st_size, sha256_of(path))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"file": self.file, "bytes": self.bytes, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's class, by its registered name, and the arguments of its constructor."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, data: object, where: str) -> Architecture:
+        return cls(
+            name=_field(data, "name", str, where),
+            arguments=dict(_field(data, "arguments", dict, where)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "arguments": dict(self.arguments)}
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{key}={value}" for key, value in sorted(self.arguments.items()))
+        return f"{self.name}({arguments})"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output; a string in ``shape`` is a symbolic axis (batch, height, width)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    units: str
+
+    @classmethod
+    def from_json(cls, data: object, where: str) -> TensorSpec:
+        return cls(
+            name=_field(data, "name", str, where),
+            dtype=_field(data, "dtype", str, where),
+            shape=tuple(_field(data, "shape", list, where)),
+            units=_field(data, "units", str, where),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "units": self.units,
+        }
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes into a network and what comes out."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    multiple_of: int
+    batch: tuple[int, int]
+
+    @classmethod
+    def from_json(cls, data: object, where: str) -> Signature:
+        limits = _field(data, "batch", dict, where)
+        return cls(
+            inputs=_each(data, "inputs", TensorSpec.from_json, where),
+            outputs=_each(data, "outputs", TensorSpec.from_json, where),
+            multiple_of=_field(data, "multiple_of", int, where),
+            batch=(
+                _field(limits, "min", int, f"{where}.batch"),
+                _field(limits, "max", int, f"{where}.batch"),
+            ),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
+            "multiple_of": self.multiple_of,
+            "batch": {"min": self.batch[0], "max": self.batch[1]},
+        }
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported form of a network."""
+
+    name: str
+    format: str
+    precision: str
+    entry: FileEntry
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "format": self.format,
+            "precision": self.precision,
+            **self.entry.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network of the bundle: ``segmentation``, ``classification`` or ``malignancy``."""
+
+    name: str
+    architecture: Architecture
+    signature: Signature
+    weights: FileEntry
+    source: Mapping[str, Any]
+    artifacts: tuple[Artifact, ...]
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact of that name, or a ``BundleError`` that lists those there are."""
+        for artifact in self.artifacts:
+            if artifact.name == name:
+                return artifact
+        there = ", ".join(artifact.name for artifact in self.artifacts) or "none"
+        raise BundleError(
+            f"model {self.name!r} has no artifact {name!r} (it has: {there}); "
+            "export it with luna-export --format"
+        )
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Vectors of each network, and a phantom scan with its eager result."""
+
+    networks: Mapping[str, FileEntry]
+    scan: FileEntry | None
+    result: FileEntry | None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle. ``sha256`` is that of its manifest."""
+
+    path: Path
+    name: str
+    sha256: str
+    models: Mapping[str, Model]
+    pipeline: Mapping[str, Any]
+    golden: Golden
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Read and check the bundle in folder ``path``.
+
+        Raises ``BundleError`` that names the file or the manifest's field and what is wrong:
+        no bundle, another schema, a missing, changed or outside file, a field of another type.
+        """
+        root = Path(path)
+        raw = _read_manifest(root)
+        try:
+            data = json.loads(raw)
+        except ValueError as error:
+            raise BundleError(f"{root / MANIFEST}: not JSON ({error})") from error
+        _check_schema(data, root)
+        where = str(root / MANIFEST)
+        models = _models(_field(data, "models", dict, where), f"{where}: models")
+        bundle = cls(
+            path=root,
+            name=_field(data, "name", str, where),
+            sha256=hashlib.sha256(raw).hexdigest(),
+            models=models,
+            pipeline=_field(data, "pipeline", dict, where),
+            golden=_golden(_field(data, "golden", dict, where), f"{where}: golden"),
+            manifest=data,
+        )
+        bundle._check_files()
+        return bundle
+
+    def model(self, name: str) -> Model:
+        """The model of that name, or a ``BundleError`` that lists those there are."""
+        if name not in self.models:
+            there = ", ".join(self.models)
+            raise BundleError(f"{self.path}: the bundle has no model {name!r} (it has: {there})")
+        return self.models[name]
+
+    def file(self, entry: FileEntry) -> Path:
+        """Where a file of the bundle is."""
+        return self.path / entry.file
+
+    def entries(self) -> Iterator[FileEntry]:
+        """Every file that the manifest lists."""
+        for model in self.models.values():
+            yield model.weights
+            for artifact in model.artifacts:
+                yield artifact.entry
+        yield from self.golden.networks.values()
+        for entry in (self.golden.scan, self.golden.result):
+            if entry is not None:
+                yield entry
+
+    def eager(self, model: str) -> nn.Module:
+        """The network rebuilt in PyTorch from its weights and architecture, in eval mode."""
+        from lunart.models.checkpoint import load_weights
+
+        entry = self.model(model)
+        return load_weights(self.file(entry.weights), entry.architecture)
+
+    def _check_files(self) -> None:
+        seen: set[str] = set()
+        for entry in self.entries():
+            if entry.file in seen:
+                raise BundleError(f"{self.path / MANIFEST}: {entry.file!r} is listed twice")
+            seen.add(entry.file)
+            _check_file(self.path, entry)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder holds a manifest of a bundle, of whatever version."""
+    try:
+        data = json.loads((path / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    schema = data.get("schema") if isinstance(data, dict) else None
+    return isinstance(schema, str) and schema.startswith(f"{SCHEMA_NAME}/")
+
+
+def _read_manifest(root: Path) -> bytes:
+    if not root.exists():
+        raise BundleError(f"{root}: no such bundle; make one with luna-export")
+    if not root.is_dir():
+        raise BundleError(f"{root}: a bundle is a folder, this is a file")
+    try:
+        return (root / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{root}: not a bundle, it has no {MANIFEST}") from None
+    except OSError as error:
+        raise BundleError(f"{root / MANIFEST}: cannot be read ({error.strerror})") from error
+
+
+def _check_schema(data: object, root: Path) -> None:
+    where = root / MANIFEST
+    schema = data.get("schema") if isinstance(data, dict) else None
+    match = re.fullmatch(rf"{re.escape(SCHEMA_NAME)}/(\d{{1,9}})", str(schema))
+    if match is None:
+        raise BundleError(f"{where}: not the manifest of a bundle (schema is {schema!r})")
+    version = int(match[1])
+    ours = f"this lunart reads {SCHEMA_NAME}/{SCHEMA_VERSION}"
+    if version > SCHEMA_VERSION:
+        raise BundleError(f"{where}: schema {schema} is newer, {ours}; update lunart")
+    if version < SCHEMA_VERSION:
+        raise BundleError(f"{where}: schema {schema} is older, {ours}; export the weights again")
+
+
+def _check_file(root: Path, entry: FileEntry) -> None:
+    path = root / entry.file
+    pure = PurePosixPath(entry.file)
+    inside = (
+        entry.file == pure.as_posix()
+        and not pure.is_absolute()
+        and ".." not in pure.parts
+        and not set("\\:\0") & set(entry.file)
+        # A link may leave although its name does not.
+        and path.resolve().is_relative_to(root.resolve())
+    )
+    if not inside or entry.file in ("", ".", MANIFEST):
+        raise BundleError(
+            f"{root / MANIFEST}: file {entry.file!r} is not a path inside the bundle; "
+            "do not use this bundle"
+        )
+    again = "the bundle is damaged, copy or export it again"
+    if not path.is_file():
+        raise BundleError(f"{path}: listed in {MANIFEST} but missing; {again}")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise BundleError(f"{path}: {size} bytes, {MANIFEST} says {entry.bytes}; {again}")
+    found = sha256_of(path)
+    if found != entry.sha256:
+        raise BundleError(
+            f"{path}: SHA-256 {found[:12]}… differs from {entry.sha256[:12]}… in {MANIFEST}; "
+            f"{again}"
+        )
+
+
+def _models(data: dict[str, Any], where: str) -> dict[str, Model]:
+    unknown = sorted(set(data) - set(ROLES))
+    if unknown:
+        raise BundleError(f"{where}: {unknown[0]!r} is none of {', '.join(ROLES)}")
+    for role in ROLES[:2]:
+        _field(data, role, dict, where)
+    return {role: _model(role, data[role], f"{where}.{role}") for role in ROLES if role in data}
+
+
+def _model(name: str, data: object, where: str) -> Model:
+    return Model(
+        name=name,
+        architecture=Architecture.from_json(
+            _field(data, "architecture", dict, where), f"{where}.architecture"
+        ),
+        signature=Signature.from_json(data, where),
+        weights=_entry(_field(data, "weights", dict, where), f"{where}.weights"),
+        source=_field(data, "source", dict, where),
+        artifacts=_each(data, "artifacts", _artifact, where),
+    )
+
+
+def _artifact(data: object, where: str) -> Artifact:
+    return Artifact(
+        name=_field(data, "name", str, where),
+        format=_field(data, "format", str, where),
+        precision=_field(data, "precision", str, where),
+        entry=_entry(data, where),
+    )
+
+
+def _golden(data: dict[str, Any], where: str) -> Golden:
+    networks = _field(data, "networks", dict, where)
+    return Golden(
+        networks={
+            name: _entry(value, f"{where}.networks.{name}") for name, value in networks.items()
+        },
+        scan=_entry(data["scan"], f"{where}.scan") if "scan" in data else None,
+        result=_entry(data["result"], f"{where}.result") if "result" in data else None,
+    )
+
+
+def _entry(data: object, where: str) -> FileEntry:
+    return FileEntry(
+        file=_field(data, "file", str, where),
+        bytes=_field(data, "bytes", int, where),
+        sha256=_field(data, "sha256", str, where),
+    )
+
+
+def _each(data: object, key: str, read: Any, where: str) -> tuple[Any, ...]:
+    items = _field(data, key, list, where)
+    return tuple(read(item, f"{where}.{key}[{index}]") for index, item in enumerate(items))
+
+
+def _field(data: object, key: str, kind: type[_T], where: str) -> _T:
+    if not isinstance(data, dict):
+        raise BundleError(f"{where}: an object is expected here")
+    if key not in data:
+        raise BundleError(f"{where}: field {key!r} is missing")
+    value = data[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise BundleError(f"{where}: field {key!r} is {value!r}, a {kind.__name__} is expected")
+    return value

@@ -1,0 +1,84 @@
+"""What the ``luna-*`` programs in Python share: exit codes, errors for people, missing extras."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, TextIO
+
+from lunart.errors import EngineError, LunartError, OutputError, UsageError
+
+EXIT_CODES = """\
+exit codes: 0 done, 2 usage, 3 scan, 4 bundle or checkpoint, 5 engine, 6 check failed,
+            7 output could not be written, 130 interrupted, 1 anything else
+"""
+
+_INTERRUPTED = 130
+# Packages of the extras, by the name under which Python imports them.
+_OPTIONAL = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "scipy")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what the exit codes are, and whose errors look like all others."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def run(prog: str, body: Callable[[], None], *, extra: str) -> int:
+    """Run a program's body and turn what it raises into a message and an exit code.
+
+    ``extra`` is the optional set of dependencies that a missing package is in.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_on_a_tick(stream)
+    try:
+        body()
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse, after printing its help
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left; Python would complain again when it flushes at exit.
+        sys.stdout = None
+        return OutputError.exit_code
+    except LunartError as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _OPTIONAL:
+            return _unexpected(prog, error)
+        print(
+            f"{prog}: error: {package} is not installed: pip install 'lunart[{extra}]'",
+            file=sys.stderr,
+        )
+        return EngineError.exit_code
+    except Exception as error:
+        return _unexpected(prog, error)
+    return 0
+
+
+def _unexpected(prog: str, error: Exception) -> int:
+    traceback.print_exc()
+    print(f"{prog}: error: {error} (a defect of lunart: please report it)", file=sys.stderr)
+    return LunartError.exit_code
+
+
+def _never_fail_on_a_tick(stream: TextIO) -> None:
+    """A terminal that is not Unicode shows '?' for the tick instead of stopping the program."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")

@@ -1,0 +1,127 @@
+"""Running one artifact of a bundle on one array, for verification and for Python's own engines.
+
+``eager`` is the network rebuilt in PyTorch, ``onnx`` runs in the wheel's onnxruntime,
+``torchscript`` in the native engine. A network here is a function from a float32 array to its
+outputs by name; the outputs are what the artifact gives, not what the manifest promises: the
+caller compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunart.bundle import Bundle, Model
+from lunart.errors import EngineError
+
+FloatArray = NDArray[np.float32]
+#: Input ``(batch, channels, ...)`` float32, HU clamped to the bundle's window.
+NetworkFunction = Callable[[FloatArray], dict[str, NDArray[Any]]]
+
+EAGER = "eager"
+
+
+def open_network(
+    bundle: Bundle | str | Path, model: str, artifact: str, threads: int | None = None
+) -> NetworkFunction:
+    """A function that runs ``artifact`` (or ``eager``) of ``model``.
+
+    ``threads`` of None leaves the number to the engine. Raises ``BundleError`` when the bundle has
+    no such model or artifact, ``EngineError`` when the engine is not installed or refuses it.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    entry = opened.model(model)
+    if artifact == EAGER:
+        return _eager(opened, model)
+    found = entry.artifact(artifact)
+    path = opened.file(found.entry)
+    if found.format == "onnx":
+        return _onnxruntime(path, entry, threads)
+    if found.format == "torchscript":
+        return _torchscript(opened, entry, artifact, threads)
+    raise EngineError(f"{path}: no engine of this lunart runs the format {found.format!r}")
+
+
+def _eager(bundle: Bundle, model: str) -> NetworkFunction:
+    import torch
+
+    module = bundle.eager(model)
+    entry = bundle.model(model)
+
+    def run(array: FloatArray) -> dict[str, NDArray[Any]]:
+        # Grad mode belongs to the thread, and the pipeline calls from its own.
+        with torch.inference_mode():
+            result = module(torch.from_numpy(np.ascontiguousarray(array)))
+        tensors = result if isinstance(result, tuple) else (result,)
+        return _named(entry, [tensor.numpy() for tensor in tensors])
+
+    return run
+
+
+def _onnxruntime(path: Path, entry: Model, threads: int | None) -> NetworkFunction:
+    try:
+        import onnxruntime  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            "onnxruntime is not installed: pip install 'lunart[onnxruntime]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Its pool would spin against PyTorch's when both run in one process.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its exception classes are private
+        raise EngineError(f"{path}: onnxruntime cannot load it ({_first_line(error)})") from error
+    expected = [spec.name for spec in entry.signature.inputs]
+    names = [node.name for node in session.get_inputs()]
+    if names != expected:
+        raise EngineError(f"{path}: its inputs are {names}, the manifest says {expected}")
+    outputs = [node.name for node in session.get_outputs()]
+
+    def run(array: FloatArray) -> dict[str, NDArray[Any]]:
+        try:
+            results = session.run(outputs, {names[0]: np.ascontiguousarray(array)})
+        except Exception as error:  # its exception classes are private
+            raise EngineError(f"{path}: onnxruntime failed ({_first_line(error)})") from error
+        return {name: np.asarray(value) for name, value in zip(outputs, results, strict=True)}
+
+    return run
+
+
+def _torchscript(
+    bundle: Bundle, entry: Model, artifact: str, threads: int | None
+) -> NetworkFunction:
+    import torch
+
+    from lunart.export.torchscript_archive import load_module
+
+    module = load_module(bundle.file(entry.artifact(artifact).entry))
+
+    def run(array: FloatArray) -> dict[str, NDArray[Any]]:
+        with torch.inference_mode():
+            result = module(torch.from_numpy(np.ascontiguousarray(array)))
+        tensors = result if isinstance(result, tuple) else (result,)
+        return _named(entry, [tensor.numpy() for tensor in tensors])
+
+    return run
+
+
+def _named(entry: Model, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Names by position; an output that the manifest does not know is called after its place."""
+    names = [spec.name for spec in entry.signature.outputs]
+    names += [f"output {index}" for index in range(len(names), len(arrays))]
+    return dict(zip(names, arrays, strict=False))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,119 @@
+"""``luna-export``: trained weights to a proved bundle."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lunart.bundle import ROLES
+from lunart.cli import Parser, run
+from lunart.errors import BundleError, UsageError
+from lunart.export.formats import CHOICES, chosen
+
+if TYPE_CHECKING:
+    from lunart.export.compare import Check
+    from lunart.models.checkpoint import Checkpoint
+
+_PROG = "luna-export"
+_EMBEDDED = Path(__file__).parent.parent / "weights"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``luna-export`` and return its exit code."""
+    return run(_PROG, lambda: _run(argv), extra="export")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        _PROG,
+        "Export trained networks into a bundle, compare every artifact with eager PyTorch, and\n"
+        "write the bundle only when all of them agree.",
+    )
+    parser.add_argument(
+        "--format",
+        choices=CHOICES,
+        default="all",
+        help="what to export; 'torchscript' is both kinds (default: all)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="the bundle's own folder; an older bundle there is replaced (default: exported/NAME)",
+    )
+    parser.add_argument("--name", default="luna", help="name of the bundle (default: luna)")
+    for role in ROLES:
+        parser.add_argument(
+            f"--{role}",
+            metavar="FILE",
+            type=Path,
+            help=f"{role} weights: .safetensors, or the book's .state"
+            + (" (optional)" if role == "malignancy" else " (default: the embedded weights)"),
+        )
+    parser.add_argument(
+        "--json", action="store_true", help="JSON on standard output, tick lines on standard error"
+    )
+    return parser
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    options = _parser().parse_args(argv)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", options.name):
+        raise UsageError(
+            f"--name {options.name!r}: letters, digits, '.', '_' and '-', starting with a letter "
+            "or digit"
+        )
+    target = Path("exported", options.name) if options.output is None else options.output
+    ticks = sys.stderr if options.json else sys.stdout
+    checks: list[Check] = []
+
+    def tick(check: Check) -> None:
+        checks.append(check)
+        print(check.line, file=ticks, flush=True)
+
+    # PyTorch is loaded from here on: --help and a wrong option do not wait for it.
+    from lunart.export.writer import write_bundle
+
+    checkpoints = _checkpoints(options)
+    report: dict[str, Any] = {"name": options.name, "bundle": None, "manifest_sha256": None}
+    try:
+        bundle = write_bundle(
+            target,
+            name=options.name,
+            checkpoints=checkpoints,
+            formats=chosen(options.format),
+            on_check=tick,
+        )
+        report.update(bundle=str(target), manifest_sha256=bundle.sha256)
+    finally:
+        if options.json and checks:
+            _print_json(report, checks)
+    print(f"{len(checks)} checks passed, bundle written to {target}", file=ticks)
+
+
+def _checkpoints(options: Namespace) -> dict[str, Checkpoint]:
+    from lunart.models.checkpoint import load_checkpoint
+
+    given: dict[str, Path] = {
+        role: getattr(options, role) for role in ROLES if getattr(options, role) is not None
+    }
+    paths = {role: given.get(role, _EMBEDDED / f"{role}.safetensors") for role in ROLES}
+    # An embedded malignancy network was never trained to follow somebody's own classifier.
+    optional = "malignancy"
+    if optional not in given and (given or not paths[optional].exists()):
+        del paths[optional]
+    for role, path in paths.items():
+        if role not in given and not path.exists():
+            raise BundleError(f"this installation has no embedded {role} weights: give --{role}")
+    return {role: load_checkpoint(path, role) for role, path in paths.items()}
+
+
+def _print_json(report: dict[str, Any], checks: list[Check]) -> None:
+    passed = report["bundle"] is not None
+    data = {**report, "passed": passed, "checks": [check.to_json() for check in checks]}
+    print(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))

@@ -1,0 +1,68 @@
+"""Golden data: what lets a machine without Python prove the bundle that it was given.
+
+Vectors of each network (an input and eager PyTorch's outputs), and one small phantom scan with the
+result of the whole pipeline in eager PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save
+
+from lunart.bundle import Bundle, FileEntry
+from lunart.errors import EngineError
+from lunart.export.verify_artifacts import golden_vectors
+
+SCAN = "golden/phantom.mha"
+RESULT = "golden/phantom.json"
+
+_SEED = 7
+# A whole thorax in few voxels.
+_SHAPE_IRC = (48, 128, 128)
+# Turned about the body's axis, so that the result also proves the orientation.
+_DIRECTION = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
+# What differs from run to run or from place to place, not from result to result.
+_VOLATILE = ("timings_s", "peak_rss_mb", "bundle")
+
+
+def write_vectors(bundle: Bundle, model: str) -> FileEntry:
+    """Write the golden vectors of a network and return their entry."""
+    file = f"golden/{model}.safetensors"
+    path = bundle.path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(save(golden_vectors(bundle, model)))
+    return FileEntry.of(bundle.path, file)
+
+
+def write_phantom(bundle: Bundle) -> tuple[FileEntry, FileEntry]:
+    """Write the phantom scan and its result in eager PyTorch; return both entries."""
+    scan, result = bundle.path / SCAN, bundle.path / RESULT
+    scan.parent.mkdir(exist_ok=True)
+    found = run_phantom(bundle, scan)
+    result.write_text(f"{json.dumps(found, indent=1, sort_keys=True)}\n", encoding="utf-8")
+    return FileEntry.of(bundle.path, SCAN), FileEntry.of(bundle.path, RESULT)
+
+
+def run_phantom(bundle: Bundle, scan: Path) -> dict[str, Any]:
+    """Generate the phantom at ``scan`` and run the whole pipeline on it, in eager PyTorch."""
+    try:
+        from lunart import Runner, _core  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise EngineError(
+            f"the native core is not built ({error}); build it with: pip install ."
+        ) from error
+    from lunart.phantom import generate
+
+    phantom = generate(_SEED, shape_irc=_SHAPE_IRC, direction=_DIRECTION)
+    _core.write_metaimage(
+        str(scan), phantom.hu, phantom.spacing_mm, phantom.origin_mm, phantom.direction
+    )
+    runner = Runner(bundle.path, engine="eager", threads=1, all_candidates=True)
+    result: dict[str, Any] = runner(str(scan)).to_dict()
+    for key in _VOLATILE:
+        result.pop(key, None)
+    result["scan"].pop("path", None)
+    return result

@@ -1,0 +1,163 @@
+"""Proving a bundle: every artifact against eager PyTorch, on every probe, and its weights.
+
+Whatever is wrong with an artifact (it does not load, it refuses a batch, an output is gone) is a
+failed check, never a crash. An engine that is not installed is an ``EngineError``: nothing was
+checked then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from lunart.bundle import Bundle, Model
+from lunart.engines import EAGER, NetworkFunction, open_network
+from lunart.errors import BundleError, EngineError
+from lunart.export.compare import LIMITS, Check, Subject, compare, failed
+from lunart.export.compare_weights import compare_weights
+from lunart.export.probes import Probe, golden_probes, probes
+
+#: The pipeline's setting at which each model's probability decides.
+THRESHOLDS = {
+    "segmentation": "segmentation_threshold",
+    "classification": "nodule_threshold",
+    "malignancy": "malignancy_threshold",
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A probe and what eager PyTorch answers."""
+
+    probe: Probe
+    outputs: dict[str, NDArray[Any]]
+
+
+def verify_bundle(bundle: Bundle, threads: int = 1) -> Iterator[Check]:
+    """Every model's golden vectors, then each of its artifacts; one check an output and case."""
+    for model in bundle.models.values():
+        yield from verify_golden(bundle, model.name, threads)
+        references = eager_references(bundle, model.name, threads)
+        for artifact in model.artifacts:
+            yield from verify_artifact(bundle, model.name, artifact.name, references, threads)
+
+
+def eager_references(bundle: Bundle, model: str, threads: int = 1) -> list[Reference]:
+    """Eager PyTorch's answers to the probes, from the bundle's own weights."""
+    with torch_threads(threads):
+        run = open_network(bundle, model, EAGER)
+        return [
+            Reference(probe, run(probe.array))
+            for probe in probes(bundle.model(model).signature, window_of(bundle))
+        ]
+
+
+def verify_artifact(
+    bundle: Bundle,
+    model: str,
+    artifact: str,
+    references: list[Reference],
+    threads: int = 1,
+) -> Iterator[Check]:
+    """One artifact: its weights, then every output on every probe."""
+    entry = bundle.model(model)
+    require_engine(entry.artifact(artifact).format)
+    try:
+        yield compare_weights(bundle, entry, artifact)
+    except Exception as error:  # a damaged artifact can make its reader raise anything
+        yield failed(Subject(model, artifact, "weights"), "parameters", _reason(error))
+    with torch_threads(threads):
+        try:
+            run = open_network(bundle, model, artifact, threads)
+        except Exception as error:
+            yield failed(Subject(model, artifact, "load"), "all outputs", _reason(error))
+            return
+        for reference in references:
+            yield from _check(bundle, entry, artifact, reference, run)
+
+
+def verify_golden(bundle: Bundle, model: str, threads: int = 1) -> Iterator[Check]:
+    """Eager PyTorch on this machine against the vectors that the bundle carries."""
+    entry = bundle.model(model)
+    if model not in bundle.golden.networks:
+        raise BundleError(f"{bundle.path}: no golden vectors of model {model!r}; export it again")
+    vectors = load_file(bundle.file(bundle.golden.networks[model]))
+    with torch_threads(threads):
+        run = open_network(bundle, model, EAGER)
+        for case in sorted({key.split(".")[0] for key in vectors}):
+            named = {
+                key.split(".", 1)[1]: value
+                for key, value in vectors.items()
+                if key.startswith(f"{case}.")
+            }
+            subject = Subject(model, EAGER, f"golden-{case}")
+            wanted = {"input", *(spec.name for spec in entry.signature.outputs)}
+            if set(named) != wanted:
+                text = f"the golden file holds {sorted(named)}, expected {sorted(wanted)}"
+                yield failed(subject, "vectors", text)
+                continue
+            probe = Probe(f"golden-{case}", named.pop("input"))
+            yield from _check(bundle, entry, EAGER, Reference(probe, named), run)
+
+
+def golden_vectors(bundle: Bundle, model: str, threads: int = 1) -> dict[str, NDArray[Any]]:
+    """The vectors to store: ``<case>.input`` and ``<case>.<output>``, float32."""
+    with torch_threads(threads):
+        run = open_network(bundle, model, EAGER)
+        vectors: dict[str, NDArray[Any]] = {}
+        for probe in golden_probes(bundle.model(model).signature, window_of(bundle)):
+            vectors[f"{probe.case}.input"] = probe.array
+            for name, output in run(probe.array).items():
+                vectors[f"{probe.case}.{name}"] = np.ascontiguousarray(output)
+        return vectors
+
+
+def require_engine(format_name: str) -> None:
+    """Raise ``EngineError`` when nothing here can run a format."""
+    if format_name == "onnx" and find_spec("onnxruntime") is None:
+        raise EngineError("onnxruntime is not installed: pip install 'lunart[export]'")
+    if format_name not in ("onnx", "torchscript"):
+        raise EngineError(f"no engine of this lunart runs the format {format_name!r}")
+
+
+def window_of(bundle: Bundle) -> tuple[float, float]:
+    """The HU window that the pipeline clamps to."""
+    low, high = bundle.pipeline["hu_window"]
+    return float(low), float(high)
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Run PyTorch with a number of threads: the count decides the last bits of a result."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check(
+    bundle: Bundle, model: Model, artifact: str, reference: Reference, run: NetworkFunction
+) -> list[Check]:
+    probe = reference.probe
+    subject = Subject(model.name, artifact, probe.case, probe.array.shape)
+    try:
+        outputs = run(probe.array)
+    except Exception as error:  # an engine's own exceptions
+        return [failed(subject, "all outputs", _reason(error))]
+    threshold = float(bundle.pipeline[THRESHOLDS[model.name]])
+    specs = model.signature.outputs
+    return compare(subject, reference.outputs, outputs, specs, threshold, LIMITS)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -1,0 +1,205 @@
+"""Building a bundle: beside its target, proved there, then renamed, so it is whole or absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle
+from lunart.errors import CheckError, OutputError, UsageError
+from lunart.export.compare import Check
+from lunart.export.formats import Format
+from lunart.export.golden import write_phantom, write_vectors
+from lunart.export.manifest import compose, pipeline_of, verification_of, write_manifest
+from lunart.export.probes import probes
+from lunart.export.signature import signature_of
+from lunart.export.verify_artifacts import torch_threads, verify_bundle, window_of
+from lunart.models.checkpoint import Checkpoint, save_weights
+
+
+def write_bundle(
+    target: Path,
+    *,
+    name: str,
+    checkpoints: Mapping[str, Checkpoint],
+    formats: Sequence[Format],
+    on_check: Callable[[Check], None] = lambda check: None,
+) -> Bundle:
+    """Export ``checkpoints`` (by role) to the folder ``target`` and prove every artifact.
+
+    An older bundle at ``target`` is replaced, and kept when anything fails. Raises ``CheckError``
+    when an artifact differs from eager, ``OutputError`` when the folder cannot be written or holds
+    something else, ``BundleError`` when the networks do not fit one pipeline.
+    """
+    # A link keeps pointing where it points.
+    target = target.resolve()
+    _check_target(target)
+    try:
+        with _workspace(target) as root:
+            draft = _Draft(root, name, pipeline_of(checkpoints))
+            for role, checkpoint in checkpoints.items():
+                draft.add_model(role, checkpoint, formats)
+            draft.add_golden()
+            checks = draft.verify(on_check)
+            _require_passed(checks)
+            _install(root, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target}: the bundle cannot be written ({error.strerror or error})"
+        ) from error
+    return Bundle.open(target)
+
+
+@dataclass
+class _Draft:
+    """A bundle that grows in its temporary folder, with a valid manifest at every step."""
+
+    root: Path
+    name: str
+    pipeline: Mapping[str, Any]
+    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    models: dict[str, Model] = field(default_factory=dict)
+    golden: Golden = field(default_factory=lambda: Golden({}, None, None))
+    opset: int | None = None
+
+    def add_model(self, role: str, checkpoint: Checkpoint, formats: Sequence[Format]) -> None:
+        (self.root / role).mkdir()
+        weights = f"{role}/weights.safetensors"
+        save_weights(
+            self.root / weights,
+            checkpoint.state,
+            checkpoint.architecture,
+            pipeline=checkpoint.pipeline,
+            source=checkpoint.source,
+        )
+        self.models[role] = Model(
+            name=role,
+            architecture=checkpoint.architecture,
+            signature=signature_of(checkpoint.architecture),
+            weights=FileEntry.of(self.root, weights),
+            source=checkpoint.source,
+            artifacts=(),
+        )
+        module = checkpoint.module()
+        for entry in formats:
+            self._add_artifact(role, module, entry)
+
+    def add_golden(self) -> None:
+        bundle = self.save()
+        networks = {model: write_vectors(bundle, model) for model in bundle.models}
+        self.golden = Golden(networks, None, None)
+        # The native core opens the bundle for the phantom's result.
+        bundle = self.save()
+        with torch_threads(1):
+            scan, result = write_phantom(bundle)
+        self.golden = Golden(networks, scan, result)
+
+    def verify(self, on_check: Callable[[Check], None]) -> list[Check]:
+        bundle = self.save()
+        checks: list[Check] = []
+        for check in verify_bundle(bundle):
+            checks.append(check)
+            on_check(check)
+        inputs = [
+            {"model": model.name, "case": probe.case, "shape": list(probe.array.shape)}
+            for model in bundle.models.values()
+            for probe in probes(model.signature, window_of(bundle))
+        ]
+        # A failing draft is thrown away, and its numbers may be infinite.
+        if all(check.passed for check in checks):
+            self.save(verification_of(inputs, checks))
+        return checks
+
+    def save(self, verification: Mapping[str, Any] | None = None) -> Bundle:
+        """Write the manifest of what is there, and read it back."""
+        manifest = compose(
+            name=self.name,
+            created=self.created,
+            models=self.models,
+            pipeline=self.pipeline,
+            opset=self.opset,
+            golden=self.golden,
+            verification=verification or verification_of([], []),
+        )
+        write_manifest(self.root, manifest)
+        return Bundle.open(self.root)
+
+    def _add_artifact(self, role: str, module: torch.nn.Module, entry: Format) -> None:
+        model = self.models[role]
+        file = f"{role}/{entry.name}{entry.suffix}"
+        entry.exporter()(module, _example(model), model.signature, self.root / file)
+        if entry.format == "onnx":
+            from lunart.export.onnx import opset_of
+
+            self.opset = opset_of(self.root / file)
+        artifact = Artifact(entry.name, entry.format, "f32", FileEntry.of(self.root, file))
+        self.models[role] = replace(model, artifacts=(*model.artifacts, artifact))
+
+
+def _example(model: Model) -> torch.Tensor:
+    """A batch of two, since a size of one would be taken for a constant."""
+    sizes = {"batch": 2, "height": 12 * model.signature.multiple_of}
+    sizes["width"] = sizes["height"] + model.signature.multiple_of
+    shape = [sizes[s] if isinstance(s, str) else s for s in model.signature.inputs[0].shape]
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(shape, generator=generator) * 2000 - 1000
+
+
+def _require_passed(checks: Sequence[Check]) -> None:
+    wrong = [check for check in checks if not check.passed]
+    if wrong or not checks:
+        first = f", the first: {wrong[0].line}" if wrong else ""
+        raise CheckError(
+            f"{len(wrong)} of {len(checks)} checks failed{first}; no bundle was written"
+        )
+
+
+def _check_target(target: Path) -> None:
+    if not target.name:
+        raise UsageError(f"--output {target}: give the bundle's own folder")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise OutputError(f"{target}: a file is there; give a folder for the bundle")
+    if any(target.iterdir()) and not is_bundle(target):
+        raise OutputError(
+            f"{target}: the folder holds something that is not a bundle and is left alone; "
+            "give another --output"
+        )
+
+
+@contextmanager
+def _workspace(target: Path) -> Iterator[Path]:
+    """A folder on the target's file system, removed unless it was renamed to the target."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    root = target.parent / f".{target.name}.tmp-{os.getpid()}"
+    shutil.rmtree(root, ignore_errors=True)  # of a process with our number that was killed
+    root.mkdir()
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _install(root: Path, target: Path) -> None:
+    """Rename the finished folder to its place; what was there comes back if that fails."""
+    old = target.parent / f".{target.name}.old-{os.getpid()}"
+    shutil.rmtree(old, ignore_errors=True)
+    replaced = target.exists()
+    if replaced:
+        target.rename(old)
+    try:
+        root.rename(target)
+    except BaseException:
+        if replaced:
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Training of the networks that lunart ships; run as ``python -m lunart.training.phantoms``."""
