@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-
+import SimpleITK as sitk  # noqa: N813
 from lunart import _core
 from lunart.errors import ScanError
 

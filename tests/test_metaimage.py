@@ -18,8 +18,7 @@ from types import FrameType
 import numpy as np
 import numpy.typing as npt
 import pytest
-import SimpleITK as sitk
-
+import SimpleITK as sitk  # noqa: N813
 from lunart import _core
 from lunart.errors import OutputError, ScanError, UsageError
 
@@ -245,6 +244,16 @@ def test_a_symbolic_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> No
     (inside / "other.raw").write_bytes(ramp().tobytes())
     (inside / "scan.raw").symlink_to("other.raw")
     check_like_simpleitk(inside / "scan.mhd")
+
+
+def test_a_linked_header_brings_along_data_from_its_real_folder(tmp_path: Path) -> None:
+    real, staged = tmp_path / "real", tmp_path / "staged"
+    real.mkdir()
+    staged.mkdir()
+    write_scan(real)
+    for name in ("scan.mhd", "scan.raw"):
+        (staged / name).symlink_to(real / name)
+    check_like_simpleitk(staged / "scan.mhd")
 
 
 def test_compressed_data_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -491,7 +500,8 @@ ODDITIES: dict[str, Header] = {
     "sizes with a point": {"DimSize": "5.0 4. 3"},
     "plus signs and exponents": {"Offset": "+1.5 -2e1 +3E-1"},
     "blanks": {"DimSize": "  5\t4   3  ", "ElementDataFile": "  scan.raw \t"},
-    "dot": {"ElementDataFile": "./scan.raw"},
+    "dot": {"ElementDataFile": "./a/../scan.raw"},
+    "two dots in a name": {"ElementDataFile": "..scan.raw"},
     "skips from the end, exactly": {"HeaderSize": -1},
     "compressed size of plain data": {"CompressedDataSize": 77},
 }
@@ -499,7 +509,10 @@ ODDITIES: dict[str, Header] = {
 
 @pytest.mark.parametrize("oddity", ODDITIES)
 def test_legal_oddities_of_the_header(tmp_path: Path, oddity: str) -> None:
-    check_like_simpleitk(write_scan(tmp_path, **ODDITIES[oddity]))
+    path = write_scan(tmp_path, **ODDITIES[oddity])
+    (tmp_path / "a").mkdir()
+    (tmp_path / "..scan.raw").symlink_to("scan.raw")
+    check_like_simpleitk(path)
 
 
 def test_direction_is_the_transpose_of_the_transform_matrix(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def folder_of(package: str, requirement: str) -> Path:
 
 
 torch = folder_of("torch", "torch (see README.md for the version)")
-version = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", (torch / "version.py").read_text())
+version = re.search(r"(?m)^__version__\s*=\s*['\"]([^'\"]+)", (torch / "version.py").read_text())
 if version is None:
     sys.exit(f"{torch / 'version.py'} does not tell the version of torch")
 found = {

@@ -31,7 +31,8 @@ void check_shape(const char* source, const IrcIndex& shape) {
   for (const std::int64_t n : {shape.index, shape.row, shape.col}) {
     if (n < 1) fail(source, quoted + ": every axis needs at least one voxel");
     if (n > kMaxAxis || voxels > kMaxVoxels / n) {
-      fail(source, quoted + " is more than " + std::to_string(kMaxVoxels) + " voxels: no CT scan");
+      fail(source,
+           quoted + ": no CT scan has so many voxels (at most " + std::to_string(kMaxVoxels) + ")");
     }
     voxels *= n;
   }

@@ -20,6 +20,8 @@ using Tensors = std::map<std::string, Tensor>;
 
 constexpr double kNearThreshold = 1e-3;   // a nodule this close may fall either way
 constexpr double kCentreVoxels = 0.5;
+// Where every probability is near zero, as on air, a ratio of two rounding errors says nothing.
+constexpr double kLeastPower = 0.01;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 class Report {
@@ -59,8 +61,8 @@ void compare(const Tensor& got, const Tensor& expected, const std::string& name,
     square += d * d;
     reference += e * e;
   }
-  const double floor = 1e-12 * static_cast<double>(got.data.size());
-  const double nmse = square / std::max(reference, floor);
+  const double least = kLeastPower * static_cast<double>(got.data.size());
+  const double nmse = square / std::max(reference, least);
   report.add(name + " max_abs", most / scale, limits.max_abs);
   report.add(name + " nmse", std::isnan(nmse) ? kNever : nmse, limits.nmse);
 }
@@ -176,11 +178,11 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
   of_artifact.region = Region::lungs;
   of_artifact.threshold.reset();
   try {
-    const auto path = bundle.path_of(bundle.manifest.golden_result);
+    const auto path = bundle.path_of(*bundle.manifest.golden_result);
     std::ifstream file(path);
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
-    const Result got = Runner(of_artifact).run(bundle.path_of(bundle.manifest.golden_scan));
+    const Result got = Runner(of_artifact).run(bundle.path_of(*bundle.manifest.golden_scan));
     compare_nodules(got, expected, bundle.manifest.limits, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
@@ -215,6 +217,10 @@ bool has_artifact(const Bundle& bundle, const std::string& name) {
 
 std::vector<Check> selfcheck(const RunnerOptions& options) {
   const Bundle bundle = open_bundle(options.bundle);
+  if (!bundle.manifest.golden_scan || !bundle.manifest.golden_result) {
+    throw Error(Errc::bundle, bundle.folder.string() +
+                                  ": has no golden scan, so it proves nothing; export it again");
+  }
   std::vector<Check> checks;
   std::string why;
   for (const EngineEntry& entry : engine_list()) {

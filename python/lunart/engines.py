@@ -8,13 +8,14 @@ caller compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lunart import _core
 from lunart.bundle import Bundle, Model
 from lunart.errors import EngineError
 
@@ -101,22 +102,15 @@ def _onnxruntime(path: Path, entry: Model, threads: int | None) -> NetworkFuncti
 def _torchscript(
     bundle: Bundle, entry: Model, artifact: str, threads: int | None
 ) -> NetworkFunction:
-    import torch
-
-    from lunart.export.torchscript_archive import load_module
-
-    module = load_module(bundle.file(entry.artifact(artifact).entry))
+    network = _core.Network(str(bundle.path), entry.name, artifact, threads or 0)
 
     def run(array: FloatArray) -> dict[str, NDArray[Any]]:
-        with torch.inference_mode():
-            result = module(torch.from_numpy(np.ascontiguousarray(array)))
-        tensors = result if isinstance(result, tuple) else (result,)
-        return _named(entry, [tensor.numpy() for tensor in tensors])
+        return _named(entry, network(np.ascontiguousarray(array)))
 
     return run
 
 
-def _named(entry: Model, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _named(entry: Model, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Names by position; an output that the manifest does not know is called after its place."""
     names = [spec.name for spec in entry.signature.outputs]
     names += [f"output {index}" for index in range(len(names), len(arrays))]

@@ -70,7 +70,9 @@ void check_file(const fs::path& folder, const BundleFile& file) {
 }
 
 std::vector<BundleFile> files_of(const Manifest& manifest) {
-  std::vector<BundleFile> files{manifest.golden_scan, manifest.golden_result};
+  std::vector<BundleFile> files;
+  if (manifest.golden_scan) files.push_back(*manifest.golden_scan);
+  if (manifest.golden_result) files.push_back(*manifest.golden_result);
   for (const auto& [name, golden] : manifest.golden_networks) files.push_back(golden);
   for (const auto& [name, model] : manifest.models) {
     files.push_back(model.weights);

@@ -132,8 +132,8 @@ Manifest manifest_of(const Json& root) {
   for (const auto& [name, file] : golden.at("networks").items()) {
     m.golden_networks[name] = file_of(file);
   }
-  m.golden_scan = file_of(golden.at("scan"));
-  m.golden_result = file_of(golden.at("result"));
+  if (golden.contains("scan")) m.golden_scan = file_of(golden.at("scan"));
+  if (golden.contains("result")) m.golden_result = file_of(golden.at("result"));
   const Json& limits = root.at("verification").at("limits");
   m.limits = {number_in(limits, "max_abs", 0, 1), number_in(limits, "nmse", 0, 1)};
   return m;

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,7 +60,8 @@ struct Manifest {
   PipelineSettings pipeline;
   IntendedInput intended;
   std::map<std::string, BundleFile> golden_networks;  // by model
-  BundleFile golden_scan, golden_result;
+  // Absent only while luna-export is still writing the bundle.
+  std::optional<BundleFile> golden_scan, golden_result;
   Limits limits;
 };
 

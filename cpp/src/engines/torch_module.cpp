@@ -77,7 +77,7 @@ std::string version_of(const fs::path& torch_lib) {
   const fs::path path = torch_lib.parent_path() / "version.py";
   std::ifstream file(path);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t key = text.find("__version__");
+  const std::size_t key = text.find("\n__version__ = ");
   const std::size_t open = text.find_first_of("'\"", key);
   const std::size_t close = text.find_first_of("'\"", open == std::string::npos ? open : open + 1);
   if (key == std::string::npos || close == std::string::npos) {

@@ -23,8 +23,8 @@ class PartReader {
   PartReader(const MetaImageHeader& header, const DataPart& part)
       : header_(header), part_(part), file_(part.path) {
     bytes_ = part.voxels * size_of(header.element);
-    offset_ = header.skipped_bytes ? *header.skipped_bytes : file_.size() - bytes_;
     if (!header.skipped_bytes && file_.size() < bytes_) wrong_size();
+    offset_ = header.skipped_bytes.value_or(file_.size() - bytes_);
     if (header.skipped_bytes == std::uint64_t{0}) offset_ = part.first_byte;
     if (offset_ < part.first_byte) {
       fail("HeaderSize puts the voxels at byte " + std::to_string(offset_) +

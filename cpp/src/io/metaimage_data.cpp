@@ -17,6 +17,11 @@ namespace fs = std::filesystem;
   throw Error(Errc::scan, header.name + ": " + what);
 }
 
+bool is_inside(const fs::path& file, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first ==
+         folder.end();
+}
+
 // `name` inside the header's folder, also after symbolic links are followed; with ".gz" when only
 // that exists, as MetaIO does.
 DataPart resolved(const MetaImageHeader& header, const std::string& name, std::size_t voxels) {
@@ -25,7 +30,7 @@ DataPart resolved(const MetaImageHeader& header, const std::string& name, std::s
   };
   const fs::path given(name);
   if (name.find('\0') != std::string::npos) refuse("is no file name");
-  if (given.is_absolute() || given.lexically_normal().string().starts_with("..")) {
+  if (given.is_absolute() || given.lexically_normal().begin()->string() == "..") {
     refuse("is outside the header's folder: put it beside the header");
   }
   std::error_code error;
@@ -40,9 +45,10 @@ DataPart resolved(const MetaImageHeader& header, const std::string& name, std::s
     is_gzip = !error;
   }
   if (error) refuse("cannot be found beside the header: " + error.message());
-  const auto [folder_end, found_at] =
-      std::mismatch(folder.begin(), folder.end(), found.begin(), found.end());
-  if (folder_end != folder.end()) {
+  // A header that is itself a link may bring along data from its real folder: both are the same
+  // sender's, and so workflow engines hand over their inputs.
+  const fs::path real_folder = fs::canonical(header.path, error).parent_path();
+  if (!is_inside(found, folder) && (error || !is_inside(found, real_folder))) {
     refuse("leads outside the header's folder, to " + shown(found));
   }
   return {.path = found,

@@ -117,3 +117,7 @@ def _print_json(report: dict[str, Any], checks: list[Check]) -> None:
     passed = report["bundle"] is not None
     data = {**report, "passed": passed, "checks": [check.to_json() for check in checks]}
     print(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,9 +12,10 @@ from typing import Any
 
 from safetensors.numpy import save
 
+from lunart import Runner, _core
 from lunart.bundle import Bundle, FileEntry
-from lunart.errors import EngineError
 from lunart.export.verify_artifacts import golden_vectors
+from lunart.phantom import generate
 
 SCAN = "golden/phantom.mha"
 RESULT = "golden/phantom.json"
@@ -48,14 +49,6 @@ def write_phantom(bundle: Bundle) -> tuple[FileEntry, FileEntry]:
 
 def run_phantom(bundle: Bundle, scan: Path) -> dict[str, Any]:
     """Generate the phantom at ``scan`` and run the whole pipeline on it, in eager PyTorch."""
-    try:
-        from lunart import Runner, _core  # type: ignore[attr-defined]
-    except ImportError as error:
-        raise EngineError(
-            f"the native core is not built ({error}); build it with: pip install ."
-        ) from error
-    from lunart.phantom import generate
-
     phantom = generate(_SEED, shape_irc=_SHAPE_IRC, direction=_DIRECTION)
     _core.write_metaimage(
         str(scan), phantom.hu, phantom.spacing_mm, phantom.origin_mm, phantom.direction

@@ -69,15 +69,21 @@ def verify_artifact(
 ) -> Iterator[Check]:
     """One artifact: its weights, then every output on every probe."""
     entry = bundle.model(model)
-    require_engine(entry.artifact(artifact).format)
+    form = entry.artifact(artifact).format
+    require_engine(form)
+    readable = True
     try:
         yield compare_weights(bundle, entry, artifact)
     except Exception as error:  # a damaged artifact can make its reader raise anything
+        readable = False
         yield failed(Subject(model, artifact, "weights"), "parameters", _reason(error))
     with torch_threads(threads):
         try:
             run = open_network(bundle, model, artifact, threads)
         except Exception as error:
+            if isinstance(error, EngineError) and readable and form == "torchscript":
+                # PyTorch reads the file, so it is the native engine that is not there.
+                raise
             yield failed(Subject(model, artifact, "load"), "all outputs", _reason(error))
             return
         for reference in references:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    content = BytesIO(path.read_bytes())
     try:
         with torch.serialization.safe_globals([datetime.datetime]):
-            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+            loaded: object = torch.load(content, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise BundleError(_why_not_loaded(str(error))) from error
     if not isinstance(loaded, dict):
@@ -213,15 +213,17 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _why_not_loaded(message: str) -> str:
     if "TorchScript" in message:
         return "a TorchScript module, not a checkpoint; give the weights it was made from"
-    match = re.search(r"(?:GLOBAL|global:?) `?([\w.]+\.[\w.]+)", message)
+    match = re.search(r"GLOBAL ([\w.]+)", message)
     if match:
         return (
             f"the pickle wants {match[1]!r}, which could run code; only tensors and datetime are "
             "let in: save its state_dict alone, or as .safetensors"
         )
-    return (
-        f"not a checkpoint that can be read ({message.splitlines()[0] if message else 'damaged'})"
-    )
+    # PyTorch's own advice, to load without the safeguard, is not passed on.
+    match = re.search(r"WeightsUnpickler error: (.{1,80})", message)
+    short = "" if message.startswith("Weights only") else message.split("\n", 1)[0]
+    reason = (match[1].strip() if match else short) or "damaged"
+    return f"not a checkpoint that can be read ({reason})"
 
 
 def _check_network(tensors: Mapping[str, Tensor], wanted: str, role: str) -> None:

@@ -1,0 +1,204 @@
+"""The pipeline from Python: a thin layer over the C++ core that ``luna_infer`` runs too."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lunart import _core
+from lunart.callables import PYTHON_ENGINES, callable_networks
+from lunart.errors import OutputError, ScanError, UsageError
+from lunart.result import Result
+
+#: Called with the stage's name, the steps done and all steps; what it raises stops the run.
+ProgressCallback = Callable[[str, int, int], object]
+Path_ = str | os.PathLike[str]
+
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_SERIES_UID_TAG = "0020|000e"
+
+
+@runtime_checkable
+class SimpleItkImage(Protocol):
+    """What a ``SimpleITK.Image`` offers; named here so that SimpleITK stays optional."""
+
+    def GetSpacing(self) -> tuple[float, ...]: ...  # noqa: N802
+    def GetOrigin(self) -> tuple[float, ...]: ...  # noqa: N802
+    def GetDirection(self) -> tuple[float, ...]: ...  # noqa: N802
+    def GetDimension(self) -> int: ...  # noqa: N802
+    def GetNumberOfComponentsPerPixel(self) -> int: ...  # noqa: N802
+    def HasMetaDataKey(self, key: str) -> bool: ...  # noqa: N802
+    def GetMetaData(self, key: str) -> str: ...  # noqa: N802
+
+
+class Runner:
+    """Finds nodules in scans with the networks of one bundle, which stay loaded.
+
+    ``engine``: ``auto``, an engine or artifact of ``luna_infer``, or one of Python's own:
+    ``eager`` (PyTorch rebuilt from the weights) and ``onnxruntime`` (the wheel's session). All run
+    the same C++ pipeline. ``threads`` None: every processor this process may use. ``region``:
+    ``lungs``, or ``off`` for whole slices as in the book. ``threshold`` None: the bundle's.
+    ``progress``: a callback, or ``bar`` for a line on standard error.
+
+    Raises the classes of :mod:`lunart.errors`. One run at a time; other threads go on meanwhile,
+    and Ctrl-C stops a run within a second.
+    """
+
+    def __init__(
+        self,
+        bundle: Path_ = "exported/luna",
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+        region: Literal["lungs", "off"] = "lungs",
+        threshold: float | None = None,
+        all_candidates: bool = False,
+        progress: ProgressCallback | Literal["bar", "none"] = "none",
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is {threads}; expected 1 or more, or None for all")
+        networks, version = None, ""
+        if engine in PYTHON_ENGINES:
+            networks, version = callable_networks(bundle, engine, threads)
+        self._core = _core.Runner(
+            bundle=os.fspath(bundle),
+            engine=engine,
+            threads=threads or 0,
+            region=region,
+            threshold=threshold,
+            networks=networks,
+            version=version,
+        )
+        self._all_candidates = all_candidates
+        self._progress = progress
+
+    def __call__(
+        self,
+        scan: Path_ | SimpleItkImage | ArrayLike,
+        *,
+        spacing: Sequence[float] | None = None,
+        origin: Sequence[float] = (0.0, 0.0, 0.0),
+        direction: Sequence[float] = _IDENTITY,
+        json: Path_ | None = None,
+        csv: Path_ | None = None,
+        mask: Path_ | None = None,
+        region_mask: Path_ | None = None,
+        progress: ProgressCallback | Literal["bar", "none"] | None = None,
+    ) -> Result:
+        """Run on a file, a SimpleITK image, or an array of HU, (index, row, col).
+
+        An array needs ``spacing`` (x, y, z in mm) and may have ``origin`` and SimpleITK's nine
+        numbers of ``direction``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to
+        write, as the program's options do.
+        """
+        outputs = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
+        for path in filter(None, outputs.values()):
+            _require_folder(Path(path))
+        report = _callback(self._progress if progress is None else progress)
+        if isinstance(scan, str | os.PathLike):
+            found = self._core.run_file(os.fspath(scan), report)
+        else:
+            if isinstance(scan, SimpleItkImage):
+                core_scan = _scan_of_image(scan)
+            else:
+                core_scan = _scan_of_array(np.asarray(scan), spacing, origin, direction, "")
+            found = self._core.run_scan(core_scan, report)
+        result = Result(found, all_candidates=self._all_candidates)
+        if mask is not None:
+            result.write_mask(os.fspath(mask))
+        if region_mask is not None:
+            result.write_region(os.fspath(region_mask))
+        if json is not None:
+            _core.write_file_atomically(os.fspath(json), result.to_json() + "\n")
+        if csv is not None:
+            _core.write_file_atomically(os.fspath(csv), result.to_csv())
+        return result
+
+
+def _require_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist")
+
+
+def _scan_of_array(
+    array: NDArray[Any],
+    spacing: Sequence[float] | None,
+    origin: Sequence[float],
+    direction: Sequence[float],
+    series_uid: str,
+) -> _core.Scan:
+    if array.ndim != 3:
+        raise ScanError(
+            f"the array has {array.ndim} dimensions ({array.shape}); expected (index, row, col)"
+        )
+    if spacing is None:
+        raise UsageError("an array needs spacing=(x, y, z) in mm")
+    for name, values, count in (
+        ("spacing", spacing, 3),
+        ("origin", origin, 3),
+        ("direction", direction, 9),
+    ):
+        if len(values) != count:
+            raise UsageError(f"{name} has {len(values)} numbers; expected {count}")
+    geometry = _core.Geometry(
+        shape_irc=array.shape,
+        spacing_mm=tuple(map(float, spacing)),
+        origin_mm=tuple(map(float, origin)),
+        direction=tuple(map(float, direction)),
+    )
+    return _core.scan_from_array(array, geometry, series_uid, "")
+
+
+def _scan_of_image(image: SimpleItkImage) -> _core.Scan:
+    import SimpleITK  # type: ignore[import-untyped]  # noqa: N813
+
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise ScanError(
+            f"the image has {image.GetDimension()} dimensions and "
+            f"{image.GetNumberOfComponentsPerPixel()} channels; expected 3 and 1"
+        )
+    uid = image.GetMetaData(_SERIES_UID_TAG) if image.HasMetaDataKey(_SERIES_UID_TAG) else ""
+    return _scan_of_array(
+        SimpleITK.GetArrayViewFromImage(image),
+        image.GetSpacing(),
+        image.GetOrigin(),
+        image.GetDirection(),
+        uid.strip(" \0"),
+    )
+
+
+def _callback(progress: ProgressCallback | Literal["bar", "none"]) -> ProgressCallback | None:
+    if progress == "none":
+        return None
+    if progress == "bar":
+        return _Bar()
+    if callable(progress):
+        return progress
+    raise UsageError(f"progress is {progress!r}; expected a callable, bar or none")
+
+
+class _Bar:
+    """One line a stage on standard error, redrawn with the time left."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._began = self._shown = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began, self._shown = stage, now, 0.0
+        last = done == total
+        if not done or (now - self._shown < 0.1 and not last):
+            return
+        self._shown = now
+        past = now - self._began
+        text = f"{past:.1f} s" if last else f"{past / done * (total - done):.0f} s left"
+        print(f"\r\033[K{stage} {done}/{total}, {text}", end="\n" if last else "", file=sys.stderr)
