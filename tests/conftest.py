@@ -1,11 +1,22 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that several test modules share: real scans, one exported bundle, one phantom scan."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import time
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
+import lunart
 import pytest
+from lunart.bundle import ROLES, Bundle
+from small_weights import write_small_weights
+
+PACKAGE = Path(lunart.__file__).parent
+_DAY_S = 24 * 3600.0
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +27,91 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real scans: {folder} is absent (set LUNART_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The embedded weights when this installation has them, else seeded random narrow networks.
+
+    The malignancy network is a random one either way, so that this path always runs.
+    """
+    folder = tmp_path_factory.mktemp("bundle-weights")
+    embedded = {role: PACKAGE / "weights" / f"{role}.safetensors" for role in ROLES[:2]}
+    if not all(path.exists() for path in embedded.values()):
+        embedded = {
+            # Few and compact candidates: a random network would call half of the scan.
+            "segmentation": write_small_weights(
+                folder, "segmentation", 1, pipeline={"segmentation_threshold": 0.6}
+            ),
+            "classification": write_small_weights(folder, "classification", 1),
+        }
+    return {**embedded, "malignancy": write_small_weights(folder, "malignancy", 2)}
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_weights: dict[str, Path], request: pytest.FixtureRequest) -> Path:
+    """A bundle with every format and three networks; read only. Kept between runs of the tests."""
+    return cached_bundle(request.config, "luna", bundle_weights)
+
+
+@pytest.fixture(scope="session")
+def phantom_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated thorax of 40 slices of 160x160, as ``.mhd``."""
+    from lunart.phantom import generate, write
+
+    return write(generate(11, shape_irc=(40, 160, 160)), tmp_path_factory.mktemp("phantom"))
+
+
+@pytest.fixture(scope="session")
+def small_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated thorax of 16 slices of 64x64: quick, for what does not depend on the picture."""
+    from lunart.phantom import generate, write
+
+    return write(generate(11, shape_irc=(16, 64, 64)), tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def engines(bundle: Path) -> tuple[str, ...]:
+    """Every engine and artifact that can run the bundle here; the first is the reference."""
+    held = {artifact.name for artifact in Bundle.open(bundle).model("segmentation").artifacts}
+    names = ["eager", *(name for name in sorted(held, reverse=True) if name != "onnx")]
+    if "onnx" in held and find_spec("onnxruntime") is not None:
+        names.append("onnxruntime")
+    print(f"engines: {', '.join(names)}")
+    return tuple(names)
+
+
+def cached_bundle(config: pytest.Config, name: str, weights: dict[str, Path]) -> Path:
+    """Export ``weights``, or find what an earlier run exported from the same code and weights."""
+    from lunart.export.formats import FORMATS
+    from lunart.export.writer import write_bundle
+    from lunart.models.checkpoint import load_checkpoint
+
+    sources = [
+        path
+        for pattern in ("**/*.py", "*.so")
+        for path in sorted(PACKAGE.glob(pattern))
+        if "training" not in path.parts
+    ]
+    folder = config.cache.mkdir("lunart-bundles") / _digest([*sources, *weights.values()])
+    if not (folder / name / "manifest.json").exists():
+        _forget_old(folder.parent)
+        checkpoints = {role: load_checkpoint(path, role) for role, path in weights.items()}
+        write_bundle(folder / name, name=name, checkpoints=checkpoints, formats=FORMATS)
+    os.utime(folder)
+    return folder / name
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove what no run has used for a day; another run may be using the rest."""
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > _DAY_S:
+            shutil.rmtree(old, ignore_errors=True)

@@ -12,7 +12,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json json_of(const Xyz& v) { return {v.x, v.y, v.z}; }
+Json json_of(const Xyz& v) {
+  return {v.x, v.y, v.z};
+}
 
 Json scan_json(const std::filesystem::path& path) {
   const ScanHeader h = read_scan_header(path);

@@ -123,7 +123,8 @@ int main(int argc, char** argv) {
   } catch (const lunart::Error& error) {
     return lunart::cli::fail(error.code(), error.what());
   } catch (const std::bad_alloc&) {
-    return lunart::cli::fail(Errc::internal, "out of memory; a smaller scan or --region lungs needs less");
+    return lunart::cli::fail(Errc::internal,
+                             "out of memory; a smaller scan or --region lungs needs less");
   } catch (const std::exception& error) {
     return lunart::cli::fail(Errc::internal, error.what());
   }

@@ -13,8 +13,21 @@ namespace {
 namespace fs = std::filesystem;
 
 enum Letter : int {
-  kBundle = 256, kEngine, kThreads, kRegion, kThreshold, kAllCandidates, kJson, kCsv, kMask,
-  kRegionMask, kProgress, kInfo, kSelfcheck, kVersion, kHelp,
+  kBundle = 256,
+  kEngine,
+  kThreads,
+  kRegion,
+  kThreshold,
+  kAllCandidates,
+  kJson,
+  kCsv,
+  kMask,
+  kRegionMask,
+  kProgress,
+  kInfo,
+  kSelfcheck,
+  kVersion,
+  kHelp,
 };
 
 const std::array<option, 16> kOptions{{
@@ -68,7 +81,8 @@ ProgressStyle progress_of(const std::string& text) {
 fs::path mask_path(const char* name, const char* text) {
   fs::path path = text;
   if (path.extension() != ".mhd" && path.extension() != ".mha") {
-    misuse(std::string("--") + name + " is \"" + text + "\"; expected a file ending in .mhd or .mha");
+    misuse(std::string("--") + name + " is \"" + text +
+           "\"; expected a file ending in .mhd or .mha");
   }
   return path;
 }

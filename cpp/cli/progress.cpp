@@ -77,6 +77,8 @@ void watch_interrupts() {
   });
 }
 
-ProgressCallback progress_of(ProgressStyle style) { return Reporter(style); }
+ProgressCallback progress_of(ProgressStyle style) {
+  return Reporter(style);
+}
 
 }  // namespace lunart::cli

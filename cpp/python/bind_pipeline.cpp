@@ -57,14 +57,13 @@ py::tuple group_mask(const Volume& scan, const ByteArray& mask, int erosion,
     components.append(entry);
   }
   const Masks masks{Orientation{}, n, grouped.runs, std::nullopt};
-  const auto labels =
-      painted<std::uint32_t>(masks, [](std::uint32_t label) { return label; });
+  const auto labels = painted<std::uint32_t>(masks, [](std::uint32_t label) { return label; });
   return py::make_tuple(components, shaped(labels, n));
 }
 
 py::array_t<std::uint8_t> lung_region(const Volume& scan) {
-  const Masks masks{Orientation{}, scan.geometry.shape, {},
-                    find_lung_region(scan, RegionOptions{}, {})};
+  const Masks masks{
+      Orientation{}, scan.geometry.shape, {}, find_lung_region(scan, RegionOptions{}, {})};
   Result result;
   result.geometry = scan.geometry;
   result.masks = std::make_shared<const Masks>(masks);
@@ -74,14 +73,14 @@ py::array_t<std::uint8_t> lung_region(const Volume& scan) {
 }  // namespace
 
 void bind_pipeline(py::module_& m) {
-  m.def("group", &group_mask, py::arg("scan"), py::arg("mask"), py::arg("erosion"),
-        py::arg("min_component_mm3"),
-        "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");
+  m.def(
+      "group", &group_mask, py::arg("scan"), py::arg("mask"), py::arg("erosion"),
+      py::arg("min_component_mm3"),
+      "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");
   m.def("lung_region", &lung_region, py::arg("scan"),
         "The lung region of a scan in LPS orientation with default settings: uint8, 1 inside.");
   m.def(
-      "oriented",
-      [](const Volume& scan) { return orient(scan, nearest_lps(scan.geometry), {}); },
+      "oriented", [](const Volume& scan) { return orient(scan, nearest_lps(scan.geometry), {}); },
       py::arg("scan"), "The scan as the networks see it: axes flipped and permuted to LPS.");
 }
 

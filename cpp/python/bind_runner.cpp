@@ -162,8 +162,7 @@ py::list selfcheck_list(const std::filesystem::path& bundle, const std::string& 
 void bind_result(py::module_& m) {
   py::class_<Result>(m, "Result", "What a run found; masks are made when asked for.")
       .def(
-          "to_json",
-          [](const Result& r, bool all) { return to_json(r, {.all_candidates = all}); },
+          "to_json", [](const Result& r, bool all) { return to_json(r, {.all_candidates = all}); },
           py::arg("all_candidates"))
       .def(
           "to_csv",
@@ -181,8 +180,7 @@ void bind_result(py::module_& m) {
             return shaped(label_mask(r, all ? r.candidates : r.nodules), r.geometry);
           },
           py::arg("all_candidates"))
-      .def("threshold_mask",
-           [](const Result& r) { return shaped(threshold_mask(r), r.geometry); })
+      .def("threshold_mask", [](const Result& r) { return shaped(threshold_mask(r), r.geometry); })
       .def("region_mask", [](const Result& r) { return shaped(region_mask(r), r.geometry); })
       .def(
           "write_label_mask",

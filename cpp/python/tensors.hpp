@@ -16,7 +16,8 @@ inline FloatArray to_numpy(std::span<const std::int64_t> shape, std::span<const 
 }
 
 inline Tensor to_tensor(const FloatArray& array) {
-  return {{array.shape(), array.shape() + array.ndim()}, {array.data(), array.data() + array.size()}};
+  return {{array.shape(), array.shape() + array.ndim()},
+          {array.data(), array.data() + array.size()}};
 }
 
 }  // namespace lunart

@@ -43,7 +43,9 @@ double peak_rss_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;  // Linux counts in KiB
 }
 
-double sphere_diameter(double volume) { return std::cbrt(6 * volume / std::numbers::pi); }
+double sphere_diameter(double volume) {
+  return std::cbrt(6 * volume / std::numbers::pi);
+}
 
 }  // namespace
 
@@ -59,7 +61,9 @@ std::string_view to_string(Stage stage) noexcept {
   return "";
 }
 
-std::string_view version() noexcept { return LUNART_VERSION; }
+std::string_view version() noexcept {
+  return LUNART_VERSION;
+}
 
 class Runner::Impl {
  public:
@@ -116,9 +120,9 @@ class Runner::Impl {
     if (options_.region == Region::lungs) region = find_lungs(volume, tick, result.warnings);
     result.timings_s.region = watch.lap();
 
-    const RunMask mask = segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment),
-                                 networks_.at("segmentation"), settings.segment,
-                                 step_of(Stage::segment));
+    const RunMask mask =
+        segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment),
+                networks_.at("segmentation"), settings.segment, step_of(Stage::segment));
     result.timings_s.segment = watch.lap();
 
     report(progress, Stage::group, 0, 1);
@@ -225,8 +229,8 @@ class Runner::Impl {
     }
     const auto network = networks_.find("malignancy");
     if (network != networks_.end()) {
-      const std::vector<double> ratings = classify(
-          volume, places, network->second, bundle_.manifest.pipeline.classify, step);
+      const std::vector<double> ratings =
+          classify(volume, places, network->second, bundle_.manifest.pipeline.classify, step);
       for (std::size_t k = 0; k < above.size(); ++k) {
         result.candidates[above[k]].malignancy = ratings[k];
       }

@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::json;
 using Tensors = std::map<std::string, Tensor>;
 
-constexpr double kNearThreshold = 1e-3;   // a nodule this close may fall either way
+constexpr double kNearThreshold = 1e-3;  // a nodule this close may fall either way
 constexpr double kCentreVoxels = 0.5;
 // Where every probability is near zero, as on air, a ratio of two rounding errors says nothing.
 constexpr double kLeastPower = 0.01;
@@ -32,9 +32,7 @@ class Report {
   void add(const std::string& check, double value, double limit, const std::string& detail = {}) {
     checks_.push_back({model_, artifact_, check, value, limit, value <= limit, detail});
   }
-  void fail(const std::string& check, const std::string& detail) {
-    add(check, kNever, 0, detail);
-  }
+  void fail(const std::string& check, const std::string& detail) { add(check, kNever, 0, detail); }
   void move_to(std::vector<Check>& all) { std::ranges::move(checks_, std::back_inserter(all)); }
 
  private:
@@ -45,8 +43,8 @@ class Report {
 void compare(const Tensor& got, const Tensor& expected, const std::string& name,
              const Limits& limits, Report& report) {
   if (got.shape != expected.shape) {
-    report.fail(name, "shape " + Json(got.shape).dump() + ", expected " +
-                          Json(expected.shape).dump());
+    report.fail(name,
+                "shape " + Json(got.shape).dump() + ", expected " + Json(expected.shape).dump());
     return;
   }
   double most = 0;
@@ -78,8 +76,8 @@ void check_case(const NetworkFunction& network, const std::string& name, const T
     return;
   }
   if (got.size() != outputs.size()) {
-    report.fail(name, std::to_string(got.size()) + " outputs, expected " +
-                          std::to_string(outputs.size()));
+    report.fail(
+        name, std::to_string(got.size()) + " outputs, expected " + std::to_string(outputs.size()));
     return;
   }
   for (std::size_t k = 0; k < outputs.size(); ++k) {
@@ -116,7 +114,8 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
     check_weights(engine.weights(bundle.path_of(artifact)),
                   read_safetensors(bundle.path_of(entry.weights)), report);
     const NetworkFunction network = engine.load(bundle.path_of(artifact));
-    const Tensors golden = read_safetensors(bundle.path_of(bundle.manifest.golden_networks.at(model)));
+    const Tensors golden =
+        read_safetensors(bundle.path_of(bundle.manifest.golden_networks.at(model)));
     for (const auto& [name, tensor] : golden) {
       if (!name.ends_with(kInput)) continue;
       check_case(network, name.substr(0, name.size() - kInput.size()), tensor, golden,
@@ -225,11 +224,12 @@ std::vector<Check> selfcheck(const RunnerOptions& options) {
   std::string why;
   for (const EngineEntry& entry : engine_list()) {
     for (const std::string& artifact : entry.artifacts) {
-      const bool wanted = options.engine == "auto" || options.engine == entry.name ||
-                          options.engine == artifact;
+      const bool wanted =
+          options.engine == "auto" || options.engine == entry.name || options.engine == artifact;
       if (!wanted || !has_artifact(bundle, artifact)) continue;
       try {
-        const auto engine = entry.open(thread_count(options.threads), bundle.manifest.torch_version);
+        const auto engine =
+            entry.open(thread_count(options.threads), bundle.manifest.torch_version);
         check_artifact_of_all_models(bundle, *engine, artifact, options, checks);
       } catch (const Error& error) {
         if (error.code() != Errc::engine) throw;

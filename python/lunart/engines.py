@@ -8,7 +8,8 @@ caller compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def open_network(
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     entry = opened.model(model)
     if artifact == EAGER:
-        return _eager(opened, model)
+        return _eager(opened, entry, threads)
     found = entry.artifact(artifact)
     path = opened.file(found.entry)
     if found.format == "onnx":
@@ -47,15 +48,27 @@ def open_network(
     raise EngineError(f"{path}: no engine of this lunart runs the format {found.format!r}")
 
 
-def _eager(bundle: Bundle, model: str) -> NetworkFunction:
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Run PyTorch with so many threads (None: as it is); the last bits of results depend on it."""
     import torch
 
-    module = bundle.eager(model)
-    entry = bundle.model(model)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _eager(bundle: Bundle, entry: Model, threads: int | None) -> NetworkFunction:
+    import torch
+
+    module = bundle.eager(entry.name)
 
     def run(array: FloatArray) -> dict[str, NDArray[Any]]:
-        # Grad mode belongs to the thread, and the pipeline calls from its own.
-        with torch.inference_mode():
+        # Grad mode and thread count belong to the thread, and the pipeline calls from its own.
+        with torch.inference_mode(), torch_threads(threads):
             result = module(torch.from_numpy(np.ascontiguousarray(array)))
         tensors = result if isinstance(result, tuple) else (result,)
         return _named(entry, [tensor.numpy() for tensor in tensors])

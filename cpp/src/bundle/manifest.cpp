@@ -11,7 +11,9 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kSchema = "lunart.bundle/1";
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(Errc::bundle, what); }
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(Errc::bundle, what);
+}
 
 double number_in(const Json& at, const char* key, double low, double high) {
   const auto value = at.at(key).get<double>();

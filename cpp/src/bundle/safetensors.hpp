@@ -1,5 +1,5 @@
-// Reads float32 tensors from a .safetensors file: an 8-byte little-endian length, a JSON header, the
-// data (https://github.com/huggingface/safetensors). Used for golden vectors and weights.
+// Reads float32 tensors from a .safetensors file: an 8-byte little-endian length, a JSON header,
+// the data (https://github.com/huggingface/safetensors). Used for golden vectors and weights.
 #pragma once
 
 #include <filesystem>

@@ -21,7 +21,8 @@ class Engine {
   virtual ~Engine() = default;
 
   [[nodiscard]] virtual EngineInfo info() const = 0;
-  // The returned function keeps what it needs alive, but for the engine itself. Throws Errc::engine.
+  // The returned function keeps what it needs alive, but for the engine itself. Throws
+  // Errc::engine.
   [[nodiscard]] virtual NetworkFunction load(const std::filesystem::path& artifact) = 0;
   // The artifact's float weights under the names of weights.safetensors; empty where a format
   // keeps no names.

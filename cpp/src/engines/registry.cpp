@@ -73,8 +73,8 @@ Choice choose_engine(const std::string& name, const Bundle& bundle, int threads)
     known.push_back(entry.name);
     known.insert(known.end(), entry.artifacts.begin(), entry.artifacts.end());
   }
-  throw Error(Errc::usage, "no engine is called \"" + wanted + "\"; this build knows " +
-                               joined(known));
+  throw Error(Errc::usage,
+              "no engine is called \"" + wanted + "\"; this build knows " + joined(known));
 }
 
 const ArtifactEntry& choose_artifact(const Bundle& bundle, const std::string& model,

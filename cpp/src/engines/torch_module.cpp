@@ -41,8 +41,8 @@ fs::path find_module() {
   const fs::path home = own_folder();
   const std::string python = LUNART_PYTHON_VERSION;  // of the wheel that holds this program
   const std::vector<fs::path> places{
-      home,                              // the Python package
-      home / "python" / "lunart",        // the source tree
+      home,                        // the Python package
+      home / "python" / "lunart",  // the source tree
       home / ".." / "lib" / ("python" + python) / "site-packages" / "lunart",
       home / ".." / "lib" / ("python" + python) / "dist-packages" / "lunart",
       home / ".." / "lib" / "lunart",
@@ -70,7 +70,9 @@ std::optional<fs::path> loaded_libtorch() {
 }
 
 // 2.13.0+cpu and 2.13.0 are the same library for us.
-std::string release_of(const std::string& version) { return version.substr(0, version.find('+')); }
+std::string release_of(const std::string& version) {
+  return version.substr(0, version.find('+'));
+}
 
 // torch/version.py, which the wheel has beside its lib folder, holds __version__ = '2.13.0+cpu'.
 std::string version_of(const fs::path& torch_lib) {
@@ -115,8 +117,8 @@ fs::path find_libtorch(const Recipe& recipe) {
     if (fs::exists(folder / "libtorch_cpu.so", error)) return fs::weakly_canonical(folder, error);
   }
   unavailable("libtorch is not installed beside lunart (looked in " +
-              recipe.lib_folders.front().string() + "); pip install torch==" +
-              release_of(recipe.version));
+              recipe.lib_folders.front().string() +
+              "); pip install torch==" + release_of(recipe.version));
 }
 
 void* open_library(const fs::path& path) {

@@ -44,14 +44,16 @@ std::vector<Tensor> outputs_of(const c10::IValue& value) {
       outputs.push_back(to_ours(part.toTensor()));
     }
   } else {
-    throw Error(Errc::engine, "torchscript: a network returned a " + value.tagKind() +
-                                  " and not tensors");
+    throw Error(Errc::engine,
+                "torchscript: a network returned a " + value.tagKind() + " and not tensors");
   }
   return outputs;
 }
 
 // c10's message without the C++ backtrace that follows it.
-std::string short_message(const c10::Error& error) { return error.what_without_backtrace(); }
+std::string short_message(const c10::Error& error) {
+  return error.what_without_backtrace();
+}
 
 class TorchScript final : public Engine {
  public:
@@ -94,8 +96,7 @@ class TorchScript final : public Engine {
     }
   }
 
-  static std::vector<Tensor> run(torch::jit::Module& module, const TensorView& input,
-                                 int threads) {
+  static std::vector<Tensor> run(torch::jit::Module& module, const TensorView& input, int threads) {
     try {
       const c10::InferenceMode no_grad;
       const torch::jit::GraphOptimizerEnabledGuard plain(false);

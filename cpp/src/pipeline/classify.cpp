@@ -12,7 +12,8 @@ namespace {
 
 std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n) {
   const std::int64_t start = std::llrint(centre) - size / 2;
-  return std::clamp(start, std::min<std::int64_t>(0, n - size), std::max<std::int64_t>(0, n - size));
+  return std::clamp(start, std::min<std::int64_t>(0, n - size),
+                    std::max<std::int64_t>(0, n - size));
 }
 
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
@@ -25,15 +26,14 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
   const std::int64_t c_end = std::min(n.col, c0 + o.crop.col);
   std::visit(
       [&](auto voxels) {
-        for (std::int64_t i = std::max<std::int64_t>(0, i0); i < std::min(n.index, i0 + o.crop.index);
-             ++i) {
+        for (std::int64_t i = std::max<std::int64_t>(0, i0);
+             i < std::min(n.index, i0 + o.crop.index); ++i) {
           for (std::int64_t r = std::max<std::int64_t>(0, r0); r < std::min(n.row, r0 + o.crop.row);
                ++r) {
             const auto* from = voxels.data() + (i * n.row + r) * n.col;
             float* line = to + ((i - i0) * o.crop.row + (r - r0)) * o.crop.col;
             for (std::int64_t c = c_begin; c < c_end; ++c) {
-              line[c - c0] =
-                  std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
+              line[c - c0] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
             }
           }
         }
@@ -54,8 +54,9 @@ void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
   for (std::size_t k = 0; k < batch; ++k) {
     const double probability = outputs[1].data[2 * k + 1];
     if (!std::isfinite(probability)) {
-      throw Error(Errc::engine, "a 3-D network returned a probability that is not a number; "
-                                "run luna_infer --selfcheck");
+      throw Error(Errc::engine,
+                  "a 3-D network returned a probability that is not a number; "
+                  "run luna_infer --selfcheck");
     }
     to.push_back(probability);
   }
@@ -71,6 +72,7 @@ std::vector<double> classify(const Volume& volume, std::span<const Irc> centres,
   std::vector<double> probabilities;
   probabilities.reserve(centres.size());
   std::vector<float> input;
+  step(0, centres.size());
   while (probabilities.size() < centres.size()) {
     const std::size_t done = probabilities.size();
     const std::size_t batch = std::min(options.batch, centres.size() - done);

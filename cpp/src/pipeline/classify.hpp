@@ -20,8 +20,8 @@ struct ClassifyOptions {
 // Probability of the positive class for the crop around each centre. The crop starts at the centre,
 // rounded half to even as NumPy does, less half its size; it is shifted inside the scan, and where
 // the scan is shorter than the crop it holds the whole scan and window.low around it.
-// `step(done, total)` is called after each batch and may throw. Throws Errc::engine when a
-// probability is not a number.
+// `step(done, total)` is called before the first batch and after each, and may throw. Throws
+// Errc::engine when a probability is not a number.
 [[nodiscard]] std::vector<double> classify(
     const Volume& volume, std::span<const Irc> centres, const NetworkFunction& network,
     const ClassifyOptions& options, const std::function<void(std::size_t, std::size_t)>& step);

@@ -27,9 +27,9 @@ std::vector<CentreSum> centre_sums(const RunMask& mask, const Components& compon
               double weight = 0;
               double col = 0;
               for (std::int32_t c = run.begin; c < run.end; ++c) {
-                const float hu = std::clamp(
-                    static_cast<float>(voxels[line + static_cast<std::size_t>(c)]), window.low,
-                    window.high);
+                const float hu =
+                    std::clamp(static_cast<float>(voxels[line + static_cast<std::size_t>(c)]),
+                               window.low, window.high);
                 const double w = static_cast<double>(hu) - window.low + 1;
                 weight += w;
                 col += w * c;

@@ -25,8 +25,8 @@ struct GroupOptions {
 };
 
 struct Component {
-  std::uint32_t label{};  // 1... in raster order
-  Irc center;             // weighted by clamped HU - window.low + 1
+  std::uint32_t label{};   // 1... in raster order
+  Irc center;              // weighted by clamped HU - window.low + 1
   std::uint64_t voxels{};  // eroded
   double volume_mm3{};     // grown back
 };

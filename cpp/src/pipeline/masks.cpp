@@ -23,9 +23,8 @@ std::vector<std::uint32_t> label_mask(const Result& result, const std::vector<Fi
   for (const Finding& finding : findings) largest = std::max(largest, finding.label);
   std::vector<std::uint32_t> value(std::size_t{largest} + 1);
   for (const Finding& finding : findings) value[finding.label] = finding.label;
-  return painted<std::uint32_t>(*result.masks, [&](std::uint32_t label) {
-    return label < value.size() ? value[label] : 0U;
-  });
+  return painted<std::uint32_t>(
+      *result.masks, [&](std::uint32_t label) { return label < value.size() ? value[label] : 0U; });
 }
 
 std::vector<std::uint8_t> threshold_mask(const Result& result) {

@@ -7,11 +7,15 @@
 namespace lunart {
 namespace {
 
-std::array<std::int64_t, 3> as_array(const IrcIndex& v) { return {v.index, v.row, v.col}; }
+std::array<std::int64_t, 3> as_array(const IrcIndex& v) {
+  return {v.index, v.row, v.col};
+}
 
 // Patient axis x, y, z of oriented axis col, row, index; and image axis of a stored irc axis:
 // in both numberings the order is reversed.
-constexpr int reversed(int axis) { return 2 - axis; }
+constexpr int reversed(int axis) {
+  return 2 - axis;
+}
 
 double component(const Geometry& g, int patient_axis, int image_axis) {
   return g.direction[static_cast<std::size_t>(3 * patient_axis + image_axis)];

@@ -50,8 +50,7 @@ std::vector<float> block_means(const Volume& volume, const LungRegion& region, c
     for (std::int64_t r = 0; r < g.row; ++r) {
       for (std::int64_t c = 0; c < g.col; ++c, ++cell) {
         const auto voxels = std::min(b.index, n.index - i * b.index) *
-                            std::min(b.row, n.row - r * b.row) *
-                            std::min(b.col, n.col - c * b.col);
+                            std::min(b.row, n.row - r * b.row) * std::min(b.col, n.col - c * b.col);
         sums[cell] /= static_cast<float>(voxels);
       }
     }
@@ -59,8 +58,8 @@ std::vector<float> block_means(const Volume& volume, const LungRegion& region, c
   return sums;
 }
 
-// Takes one 4- or 6-connected part out of `open` (set to 0) starting at `seed`; its cells are left in
-// `part`. `first`..`last` bound the cells that may be visited: one slice, or all.
+// Takes one 4- or 6-connected part out of `open` (set to 0) starting at `seed`; its cells are left
+// in `part`. `first`..`last` bound the cells that may be visited: one slice, or all.
 struct Flood {
   IrcIndex grid;
   bool across_slices;
@@ -114,7 +113,15 @@ void remove_outside(Cells& air, const std::vector<float>& hu, const IrcIndex& gr
   });
 }
 
-Cells keep_lungs(Cells air, const IrcIndex& grid, std::size_t least_cells) {
+double mean_of(const std::vector<float>& hu, const std::vector<std::size_t>& part) {
+  double sum = 0;
+  for (const std::size_t cell : part) sum += hu[cell];
+  return sum / static_cast<double>(part.size());
+}
+
+// Parts that are large, and no plain air: the inside of a hollow table, bowel gas, a lone trachea.
+Cells keep_lungs(Cells air, const std::vector<float>& hu, const IrcIndex& grid,
+                 std::size_t least_cells, double outside_hu) {
   constexpr double kShareOfLargest = 0.05;
   std::vector<std::vector<std::size_t>> parts;
   std::size_t largest = 0;
@@ -122,7 +129,7 @@ Cells keep_lungs(Cells air, const IrcIndex& grid, std::size_t least_cells) {
   for (std::size_t cell = 0; cell < air.size(); ++cell) {
     if (air[cell] == 0) continue;
     flood.take(air, cell);
-    if (flood.part.size() < least_cells) continue;
+    if (flood.part.size() < least_cells || mean_of(hu, flood.part) < outside_hu) continue;
     largest = std::max(largest, flood.part.size());
     parts.push_back(flood.part);
   }
@@ -223,8 +230,8 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
   const auto voxels_a_cell = [&](double mm) {
     return std::max<std::int64_t>(1, std::llrint(options.grid_mm / mm));
   };
-  LungRegion region(volume.geometry.shape, {voxels_a_cell(spacing.z), voxels_a_cell(spacing.y),
-                                            voxels_a_cell(spacing.x)});
+  LungRegion region(volume.geometry.shape,
+                    {voxels_a_cell(spacing.z), voxels_a_cell(spacing.y), voxels_a_cell(spacing.x)});
   const Xyz step{spacing.x * static_cast<double>(region.block.col),
                  spacing.y * static_cast<double>(region.block.row),
                  spacing.z * static_cast<double>(region.block.index)};
@@ -237,14 +244,14 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
   if (tick) tick();
   remove_outside(air, hu, region.grid, options.outside_hu);
   const double cell_ml = step.x * step.y * step.z / 1000;
-  air = keep_lungs(std::move(air), region.grid,
-                   static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)));
+  air = keep_lungs(std::move(air), hu, region.grid,
+                   static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)),
+                   options.outside_hu);
   if (tick) tick();
   const double hole_mm2 = std::numbers::pi / 4 * options.max_hole_mm * options.max_hole_mm;
   fill_holes(air, region.grid, static_cast<std::size_t>(hole_mm2 / (step.x * step.y)));
   if (tick) tick();
-  region.cells =
-      close_and_grow(air, region.grid, step, options.closing_mm, options.margin_mm);
+  region.cells = close_and_grow(air, region.grid, step, options.closing_mm, options.margin_mm);
   return region;
 }
 

@@ -1,5 +1,5 @@
-// Where nodules can be: the lungs, closed and grown, on a coarse grid of about 2 mm. The region only
-// decides which boxes are segmented and which candidates stay; it never clips a mask.
+// Where nodules can be: the lungs, closed and grown, on a coarse grid of about 2 mm. The region
+// only decides which boxes are segmented and which candidates stay; it never clips a mask.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace lunart {
 
 struct RegionOptions {
   double air_hu{-320};      // lung and other air is below
-  double outside_hu{-940};  // air at a slice's border is outside the body only below this, so
-                            // that lung cut by the field of view stays lung
+  double outside_hu{-940};  // plain air is below, lung is above: only plain air at a slice's
+                            // border is outside the body, and no part of plain air is lung
   double grid_mm{2};
   double closing_mm{10};   // fills what juts into the lung from the pleura
   double margin_mm{6};     // beyond the closed lungs
@@ -26,7 +26,8 @@ class LungRegion {
   LungRegion(IrcIndex scan_shape, IrcIndex block);
 
   [[nodiscard]] bool contains(const Irc& place) const noexcept;  // of the voxel it rounds to
-  [[nodiscard]] bool contains(std::int64_t index, std::int64_t row, std::int64_t col) const noexcept;
+  [[nodiscard]] bool contains(std::int64_t index, std::int64_t row,
+                              std::int64_t col) const noexcept;
   [[nodiscard]] bool empty() const noexcept;
 
   struct Extent {

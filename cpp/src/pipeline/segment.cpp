@@ -20,7 +20,8 @@ struct Interval {
 // One axis of a box around [begin, end) in a slice of n voxels.
 Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const SegmentOptions& o) {
   const std::int64_t whole = round_up(n, o.multiple_of);
-  const std::int64_t first = std::max<std::int64_t>(0, begin - o.halo) / o.multiple_of * o.multiple_of;
+  const std::int64_t first =
+      std::max<std::int64_t>(0, begin - o.halo) / o.multiple_of * o.multiple_of;
   const std::int64_t size =
       std::min(whole, round_up(std::min(whole, end + o.halo) - first, 4 * o.multiple_of));
   return {std::min(first, whole - size), size};
@@ -61,9 +62,9 @@ void append_runs(const std::vector<float>& probability, std::int64_t index, cons
       if (!(line[c] > threshold)) continue;
       const std::int64_t begin = c;
       while (c < cols && line[c] > threshold) ++c;
-      mask.append(index, box.row + r,
-                  {static_cast<std::int32_t>(box.col + begin),
-                   static_cast<std::int32_t>(box.col + c)});
+      mask.append(
+          index, box.row + r,
+          {static_cast<std::int32_t>(box.col + begin), static_cast<std::int32_t>(box.col + c)});
     }
   }
 }
@@ -106,6 +107,7 @@ RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& box
   RunMask mask(volume.geometry.shape);
   std::vector<float> input;
   std::size_t done = 0;
+  step(done, total);
   for (std::size_t i = 0; i < boxes.size(); ++i) {
     if (!boxes[i]) continue;
     const Box& box = *boxes[i];

@@ -35,7 +35,7 @@ struct SegmentOptions {
                                                           const std::optional<LungRegion>& region,
                                                           const SegmentOptions& options);
 
-// `step(done, total)` is called after each slice and may throw.
+// `step(done, total)` is called before the first slice and after each, and may throw.
 [[nodiscard]] RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
                               const NetworkFunction& network, const SegmentOptions& options,
                               const std::function<void(std::size_t, std::size_t)>& step);

@@ -7,7 +7,9 @@
 
 namespace lunart {
 
-std::string csv_header() { return "seriesuid,coordX,coordY,coordZ,probability\n"; }
+std::string csv_header() {
+  return "seriesuid,coordX,coordY,coordZ,probability\n";
+}
 
 std::string to_csv(const Result& result, const ReportOptions& options) {
   // The challenge joins on this column, so an unknown UID still needs a name: the file's.

@@ -9,10 +9,18 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
-Json array_of(const Xyz& v) { return {v.x, v.y, v.z}; }
-Json array_of(const Irc& v) { return {v.index, v.row, v.col}; }
-Json array_of(const IrcIndex& v) { return {v.index, v.row, v.col}; }
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+Json array_of(const Xyz& v) {
+  return {v.x, v.y, v.z};
+}
+Json array_of(const Irc& v) {
+  return {v.index, v.row, v.col};
+}
+Json array_of(const IrcIndex& v) {
+  return {v.index, v.row, v.col};
+}
 
 Json json_of(const Finding& f) {
   return {{"label", f.label},
@@ -60,9 +68,14 @@ std::string to_json(const Result& r, const ReportOptions& options) {
             {"nodules", list_of(r.nodules)},
             {"candidate_count", r.candidates.size()}};
   if (options.all_candidates) json["candidates"] = list_of(r.candidates);
-  json["timings_s"] = {{"load", t.load},         {"read", t.read},         {"region", t.region},
-                       {"segment", t.segment},   {"group", t.group},       {"classify", t.classify},
-                       {"malignancy", t.malignancy}, {"total", t.total}};
+  json["timings_s"] = {{"load", t.load},
+                       {"read", t.read},
+                       {"region", t.region},
+                       {"segment", t.segment},
+                       {"group", t.group},
+                       {"classify", t.classify},
+                       {"malignancy", t.malignancy},
+                       {"total", t.total}};
   json["peak_rss_mb"] = r.peak_rss_mb;
   json["warnings"] = list_of(r.warnings);
   // A path may hold bytes that are no UTF-8.

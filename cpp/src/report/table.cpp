@@ -15,7 +15,8 @@ std::string formatted(const char* format, Values... values) {
 }
 
 void append_rows(std::string& out, const std::vector<Finding>& findings) {
-  out += "   #  probability  malignancy  diameter    x, y, z (mm, LPS)            index, row, col\n";
+  out +=
+      "   #  probability  malignancy  diameter    x, y, z (mm, LPS)            index, row, col\n";
   for (const Finding& f : findings) {
     const std::string malignancy = f.malignancy ? formatted("%10.3f", *f.malignancy) : "         -";
     out += formatted("%4u  %11.3f  %s  %5.1f mm  %8.1f %8.1f %8.1f  %9.1f %6.1f %6.1f\n", f.label,

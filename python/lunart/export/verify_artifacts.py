@@ -8,18 +8,16 @@ checked then.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from lunart.bundle import Bundle, Model
-from lunart.engines import EAGER, NetworkFunction, open_network
+from lunart.engines import EAGER, NetworkFunction, open_network, torch_threads
 from lunart.errors import BundleError, EngineError
 from lunart.export.compare import LIMITS, Check, Subject, compare, failed
 from lunart.export.compare_weights import compare_weights
@@ -53,7 +51,7 @@ def verify_bundle(bundle: Bundle, threads: int = 1) -> Iterator[Check]:
 def eager_references(bundle: Bundle, model: str, threads: int = 1) -> list[Reference]:
     """Eager PyTorch's answers to the probes, from the bundle's own weights."""
     with torch_threads(threads):
-        run = open_network(bundle, model, EAGER)
+        run = open_network(bundle, model, EAGER, threads)
         return [
             Reference(probe, run(probe.array))
             for probe in probes(bundle.model(model).signature, window_of(bundle))
@@ -97,7 +95,7 @@ def verify_golden(bundle: Bundle, model: str, threads: int = 1) -> Iterator[Chec
         raise BundleError(f"{bundle.path}: no golden vectors of model {model!r}; export it again")
     vectors = load_file(bundle.file(bundle.golden.networks[model]))
     with torch_threads(threads):
-        run = open_network(bundle, model, EAGER)
+        run = open_network(bundle, model, EAGER, threads)
         for case in sorted({key.split(".")[0] for key in vectors}):
             named = {
                 key.split(".", 1)[1]: value
@@ -117,7 +115,7 @@ def verify_golden(bundle: Bundle, model: str, threads: int = 1) -> Iterator[Chec
 def golden_vectors(bundle: Bundle, model: str, threads: int = 1) -> dict[str, NDArray[Any]]:
     """The vectors to store: ``<case>.input`` and ``<case>.<output>``, float32."""
     with torch_threads(threads):
-        run = open_network(bundle, model, EAGER)
+        run = open_network(bundle, model, EAGER, threads)
         vectors: dict[str, NDArray[Any]] = {}
         for probe in golden_probes(bundle.model(model).signature, window_of(bundle)):
             vectors[f"{probe.case}.input"] = probe.array
@@ -138,17 +136,6 @@ def window_of(bundle: Bundle) -> tuple[float, float]:
     """The HU window that the pipeline clamps to."""
     low, high = bundle.pipeline["hu_window"]
     return float(low), float(high)
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Run PyTorch with a number of threads: the count decides the last bits of a result."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check(

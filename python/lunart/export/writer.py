@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle
+from lunart.engines import torch_threads
 from lunart.errors import CheckError, OutputError, UsageError
 from lunart.export.compare import Check
 from lunart.export.formats import Format
@@ -21,7 +22,7 @@ from lunart.export.golden import write_phantom, write_vectors
 from lunart.export.manifest import compose, pipeline_of, verification_of, write_manifest
 from lunart.export.probes import probes
 from lunart.export.signature import signature_of
-from lunart.export.verify_artifacts import torch_threads, verify_bundle, window_of
+from lunart.export.verify_artifacts import verify_bundle, window_of
 from lunart.models.checkpoint import Checkpoint, save_weights
 
 

@@ -1,0 +1,86 @@
+"""``luna-verify``: every artifact of a bundle against eager PyTorch, and a scan's nodules."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lunart.bundle import Bundle
+from lunart.cli import Parser, run
+from lunart.errors import CheckError
+
+if TYPE_CHECKING:
+    from lunart.export.compare import Check
+
+_PROG = "luna-verify"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``luna-verify`` and return its exit code."""
+    return run(_PROG, lambda: _run(argv), extra="export")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        _PROG,
+        "Prove a bundle again: its golden vectors, every artifact against eager PyTorch, and with\n"
+        "a scan the nodules of every engine, naming the first stage that differs.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the bundle's folder")
+    parser.add_argument(
+        "scan", metavar="SCAN", type=Path, nargs="?", help="a CT scan (.mhd, .mha)"
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads for the scan (default: all processors)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="JSON on standard output, tick lines on standard error"
+    )
+    return parser
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    options = _parser().parse_args(argv)
+    ticks = sys.stderr if options.json else sys.stdout
+    checks: list[Check] = []
+    bundle = Bundle.open(options.bundle)
+    try:
+        for check in _checks(bundle, options):
+            checks.append(check)
+            print(check.line, file=ticks, flush=True)
+    finally:
+        if options.json and checks:
+            _print_json(bundle, checks)
+    wrong = [check for check in checks if not check.passed]
+    if wrong:
+        raise CheckError(
+            f"{len(wrong)} of {len(checks)} checks failed, the first to diverge: {wrong[0].line}"
+        )
+    print(f"{len(checks)} checks passed", file=ticks)
+
+
+def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
+    from lunart.export.verify_artifacts import verify_bundle
+    from lunart.verify.nodules import verify_scan
+
+    yield from verify_bundle(bundle)
+    if options.scan is not None:
+        yield from verify_scan(bundle, options.scan, threads=options.threads)
+
+
+def _print_json(bundle: Bundle, checks: list[Check]) -> None:
+    report = {
+        "bundle": str(bundle.path),
+        "manifest_sha256": bundle.sha256,
+        "passed": all(check.passed for check in checks),
+        "checks": [check.to_json() for check in checks],
+    }
+    print(json.dumps(report, indent=2, sort_keys=True, default=str))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The same scan through every engine of a bundle, stage by stage against eager PyTorch.
+
+All engines run the one C++ pipeline, so what differs comes from a network. Stages are compared in
+the order in which a scan travels; the first that differs is the one to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lunart.bundle import Bundle
+from lunart.export.compare import Check, Subject
+from lunart.result import Finding, Result
+from lunart.runner import ProgressCallback, Runner
+
+#: The pipeline's stages in order, then what all of it is for.
+STAGES = ("region", "segment", "group", "classify", "malignancy", "nodules")
+
+_PROBABILITY = 1e-3  # two engines' f32 arithmetic; a nodule this near the threshold may fall away
+_CENTRE_VOXELS = 0.5
+_LEAST_DICE = 0.999
+_UNMATCHED_SHARE = 0.005  # candidates of a voxel or two come and go with single flips
+
+
+def engines_of(bundle: Bundle) -> list[str]:
+    """What can run the bundle here besides eager: native artifacts and Python's sessions."""
+    return [
+        "onnxruntime" if artifact.format == "onnx" else artifact.name
+        for artifact in bundle.models["segmentation"].artifacts
+    ]
+
+
+def verify_scan(
+    bundle: Bundle,
+    scan: Path,
+    *,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Iterator[Check]:
+    """One check an engine and stage, eager PyTorch being the reference.
+
+    Raises the errors of :class:`lunart.Runner`.
+    """
+    reference = _run(bundle, "eager", scan, threads, progress)
+    for engine in engines_of(bundle):
+        result = _run(bundle, engine, scan, threads, progress)
+        yield from compare_results(engine, reference, result)
+
+
+def compare_results(engine: str, reference: Result, result: Result) -> list[Check]:
+    """The stages of one engine's result against the reference's (both with all candidates)."""
+    assert reference.candidates is not None
+    assert result.candidates is not None
+    pairs = match(reference.candidates, result.candidates)
+    checks = [
+        _region(reference, result),
+        _segment(reference, result),
+        _group(reference.candidates, result.candidates, pairs),
+        _probabilities("classify", [(a.probability, b.probability) for a, b in pairs]),
+    ]
+    rated = [(a.malignancy, b.malignancy) for a, b in pairs]
+    both = [(a, b) for a, b in rated if a is not None and b is not None]
+    if both:
+        checks.append(_probabilities("malignancy", both))
+    checks.append(_nodules(reference, result))
+    return [
+        Check(
+            Subject("pipeline", engine, stage),
+            "scan",
+            passed,
+            text,
+            max_abs=value,
+        )
+        for stage, passed, value, text in checks
+    ]
+
+
+def match(ours: Sequence[Finding], theirs: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """One-to-one pairs whose centres are within half a voxel on every axis, nearest first."""
+    if not ours or not theirs:
+        return []
+    a = np.array([finding.center_irc for finding in ours])
+    b = np.array([finding.center_irc for finding in theirs])
+    pairs = []
+    for i, centre in enumerate(a):
+        distance = np.abs(b - centre).max(axis=1)
+        pairs += [(distance[j], i, int(j)) for j in np.flatnonzero(distance <= _CENTRE_VOXELS)]
+    used_a: set[int] = set()
+    used_b: set[int] = set()
+    out = []
+    for _, i, j in sorted(pairs):
+        if i not in used_a and j not in used_b:
+            used_a.add(i)
+            used_b.add(j)
+            out.append((ours[i], theirs[j]))
+    return out
+
+
+_Verdict = tuple[str, bool, float, str]
+
+
+def _region(reference: Result, result: Result) -> _Verdict:
+    flips = int((reference.region != result.region).sum())
+    return "region", flips == 0, float(flips), f"{flips} voxels differ"
+
+
+def _segment(reference: Result, result: Result) -> _Verdict:
+    a, b = reference.threshold_mask, result.threshold_mask
+    flips, total = int((a != b).sum()), int(a.sum()) + int(b.sum())
+    dice = 1 - flips / total if total else 1.0
+    return "segment", dice >= _LEAST_DICE, 1 - dice, f"{flips} mask voxels flip, Dice {dice:.6f}"
+
+
+def _group(
+    ours: Sequence[Finding], theirs: Sequence[Finding], pairs: list[tuple[Finding, Finding]]
+) -> _Verdict:
+    unmatched = len(ours) + len(theirs) - 2 * len(pairs)
+    allowed = max(2, int(_UNMATCHED_SHARE * (len(ours) + len(theirs))))
+    text = f"{len(theirs)} candidates, eager has {len(ours)}, {unmatched} without a like"
+    return "group", unmatched <= allowed, float(unmatched), text
+
+
+def _probabilities(stage: str, pairs: list[tuple[float, float]]) -> _Verdict:
+    worst = max((abs(a - b) for a, b in pairs), default=0.0)
+    return stage, worst <= _PROBABILITY, worst, f"probabilities differ by at most {worst:.2e}"
+
+
+def _nodules(reference: Result, result: Result) -> _Verdict:
+    pairs = match(reference.nodules, result.nodules)
+    matched = {id(finding) for pair in pairs for finding in pair}
+    lost = [
+        finding
+        for finding in (*reference.nodules, *result.nodules)
+        if id(finding) not in matched
+        and abs(finding.probability - reference.threshold) > _PROBABILITY
+    ]
+    text = f"{len(result.nodules)} nodules, eager has {len(reference.nodules)}"
+    if lost:
+        place = ", ".join(f"{value:.1f}" for value in lost[0].center_irc)
+        text += f"; {len(lost)} without a like, the first at irc {place}"
+    return "nodules", not lost, float(len(lost)), text
+
+
+def _run(
+    bundle: Bundle,
+    engine: str,
+    scan: Path,
+    threads: int | None,
+    progress: ProgressCallback | None,
+) -> Result:
+    runner = Runner(bundle.path, engine=engine, threads=threads, all_candidates=True)
+    return runner(scan, progress=progress or "none")
+
