@@ -119,9 +119,7 @@ def _sphere(
 
 
 def _diameter(volume_mm3: float) -> float:
-    return math.cbrt(6 * volume_mm3 / math.pi) if hasattr(math, "cbrt") else (
-        6 * volume_mm3 / math.pi
-    ) ** (1 / 3)
+    return float((6 * volume_mm3 / math.pi) ** (1 / 3))
 
 
 # Off the voxel centres within the plane; between slices a sphere of 6 mm on slices of 2.5 mm would

@@ -1,7 +1,9 @@
 #include "pipeline/region.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 
@@ -58,6 +60,19 @@ std::vector<float> block_means(const Volume& volume, const LungRegion& region, c
   return sums;
 }
 
+// Calls `use` for every neighbour of a cell in its slice.
+template <class Use>
+void beside(const IrcIndex& grid, std::size_t cell, const Use& use) {
+  const auto nr = static_cast<std::size_t>(grid.row);
+  const auto nc = static_cast<std::size_t>(grid.col);
+  const std::size_t col = cell % nc;
+  const std::size_t row = cell / nc % nr;
+  if (col > 0) use(cell - 1);
+  if (col + 1 < nc) use(cell + 1);
+  if (row > 0) use(cell - nc);
+  if (row + 1 < nr) use(cell + nc);
+}
+
 // Takes one 4- or 6-connected part out of `open` (set to 0) starting at `seed`; its cells are left
 // in `part`. `first`..`last` bound the cells that may be visited: one slice, or all.
 struct Flood {
@@ -66,9 +81,7 @@ struct Flood {
   std::vector<std::size_t> part;
 
   void take(Cells& open, std::size_t seed) {
-    const auto nr = static_cast<std::size_t>(grid.row);
-    const auto nc = static_cast<std::size_t>(grid.col);
-    const std::size_t plane = nr * nc;
+    const auto plane = static_cast<std::size_t>(grid.row * grid.col);
     part.clear();
     const auto visit = [&](std::size_t cell) {
       if (open[cell] == 0) return;
@@ -78,12 +91,7 @@ struct Flood {
     visit(seed);
     for (std::size_t next = 0; next < part.size(); ++next) {
       const std::size_t cell = part[next];
-      const std::size_t col = cell % nc;
-      const std::size_t row = cell / nc % nr;
-      if (col > 0) visit(cell - 1);
-      if (col + 1 < nc) visit(cell + 1);
-      if (row > 0) visit(cell - nc);
-      if (row + 1 < nr) visit(cell + nc);
+      beside(grid, cell, visit);
       if (!across_slices) continue;
       if (cell >= plane) visit(cell - plane);
       if (cell + plane < open.size()) visit(cell + plane);
@@ -104,13 +112,65 @@ void at_rim(const IrcIndex& grid, const Use& use) {
   }
 }
 
-// Air that belongs to no body: slice by slice, so that an open mouth joins nothing.
-void remove_outside(Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
-                    double outside_hu) {
+// Air that belongs to no body: what reaches a slice's rim where that is plain air. Slice by slice,
+// so that an open mouth joins nothing. What is taken out of `air` is returned.
+Cells remove_outside(Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
+                     double outside_hu) {
+  Cells outside(air.size());
   Flood flood{grid, false, {}};
   at_rim(grid, [&](std::size_t cell) {
-    if (air[cell] != 0 && hu[cell] < static_cast<float>(outside_hu)) flood.take(air, cell);
+    if (air[cell] == 0 || hu[cell] >= static_cast<float>(outside_hu)) return;
+    flood.take(air, cell);
+    for (const std::size_t taken : flood.part) outside[taken] = 1;
   });
+  return outside;
+}
+
+// Takes plain air that reaches the rim, and a few cells around it (skin, cloth), out of `outside`.
+// What is left may be lung that the round field of view cuts open.
+void remove_plain_air(Cells& outside, const std::vector<float>& hu, const IrcIndex& grid,
+                      double outside_hu) {
+  constexpr int kCellsAround = 3;
+  Cells plain(hu.size());
+  std::ranges::transform(hu, plain.begin(), [&](float mean) {
+    return static_cast<std::uint8_t>(mean < static_cast<float>(outside_hu) ? 1 : 0);
+  });
+  std::vector<std::size_t> front;
+  std::vector<std::size_t> next;
+  Flood flood{grid, false, {}};
+  at_rim(grid, [&](std::size_t cell) {
+    if (plain[cell] == 0) return;
+    flood.take(plain, cell);
+    front.insert(front.end(), flood.part.begin(), flood.part.end());
+  });
+  for (const std::size_t cell : front) outside[cell] = 0;
+  for (int step = 0; step < kCellsAround; ++step) {
+    next.clear();
+    for (const std::size_t cell : front) {
+      beside(grid, cell, [&](std::size_t neighbour) {
+        if (outside[neighbour] == 0) return;
+        outside[neighbour] = 0;
+        next.push_back(neighbour);
+      });
+    }
+    front.swap(next);
+  }
+}
+
+Cells either(Cells a, const Cells& b) {
+  std::ranges::transform(a, b, a.begin(), std::bit_or<>{});
+  return a;
+}
+
+// Lung that was taken for outside in some slices: it goes on from lung in others.
+void rejoin(Cells& lungs, Cells loose, const IrcIndex& grid) {
+  loose = either(std::move(loose), lungs);
+  Flood flood{grid, true, {}};
+  for (std::size_t cell = 0; cell < lungs.size(); ++cell) {
+    if (lungs[cell] == 0 || loose[cell] == 0) continue;
+    flood.take(loose, cell);
+    for (const std::size_t lung : flood.part) lungs[lung] = 1;
+  }
 }
 
 double mean_of(const std::vector<float>& hu, const std::vector<std::size_t>& part) {
@@ -119,25 +179,71 @@ double mean_of(const std::vector<float>& hu, const std::vector<std::size_t>& par
   return sum / static_cast<double>(part.size());
 }
 
-// Parts that are large, and no plain air: the inside of a hollow table, bowel gas, a lone trachea.
-Cells keep_lungs(Cells air, const std::vector<float>& hu, const IrcIndex& grid,
+// Lung borders on chest wall, mediastinum or diaphragm; the inside of a hollow table borders on
+// thin plates. Of the sides of the part's cells that meet no air, the share behind which that goes
+// on.
+double share_of_thick_border(const std::vector<std::size_t>& part, const Cells& air,
+                             const IrcIndex& grid) {
+  constexpr std::int64_t kThickCells = 4;
+  const std::int64_t nc = grid.col;
+  struct Way {
+    std::int64_t row, col;
+  };
+  constexpr std::array<Way, 4> kWays{{{-1, 0}, {1, 0}, {0, -1}, {0, 1}}};
+  std::size_t border = 0;
+  std::size_t thick = 0;
+  for (const std::size_t cell : part) {
+    const auto at = static_cast<std::int64_t>(cell);
+    const std::int64_t row = at / nc % grid.row;
+    const std::int64_t col = at % nc;
+    for (const Way way : kWays) {
+      std::int64_t depth = 0;
+      while (depth < kThickCells) {
+        const std::int64_t r = row + (depth + 1) * way.row;
+        const std::int64_t c = col + (depth + 1) * way.col;
+        if (r < 0 || c < 0 || r >= grid.row || c >= nc) break;
+        if (air[static_cast<std::size_t>(at + (r - row) * nc + (c - col))] != 0) break;
+        ++depth;
+      }
+      border += depth > 0 ? 1 : 0;
+      thick += depth == kThickCells ? 1 : 0;
+    }
+  }
+  return border == 0 ? 0 : static_cast<double>(thick) / static_cast<double>(border);
+}
+
+struct Parts {
+  Cells lungs;
+  Cells small;  // as lungs, but small: may go on from lung in other slices
+};
+
+// The 3-D parts of `inner` that can be lung: no plain air (bowel gas, a lone trachea), bordering on
+// thick tissue. `air` is all air, the outside's too.
+Parts keep_lungs(Cells inner, const Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
                  std::size_t least_cells, double outside_hu) {
   constexpr double kShareOfLargest = 0.05;
+  constexpr double kLeastThickBorder = 0.5;
   std::vector<std::vector<std::size_t>> parts;
   std::size_t largest = 0;
   Flood flood{grid, true, {}};
-  for (std::size_t cell = 0; cell < air.size(); ++cell) {
-    if (air[cell] == 0) continue;
-    flood.take(air, cell);
-    if (flood.part.size() < least_cells || mean_of(hu, flood.part) < outside_hu) continue;
+  for (std::size_t cell = 0; cell < inner.size(); ++cell) {
+    if (inner[cell] == 0) continue;
+    flood.take(inner, cell);
+    if (mean_of(hu, flood.part) < outside_hu ||
+        share_of_thick_border(flood.part, air, grid) < kLeastThickBorder) {
+      continue;
+    }
     largest = std::max(largest, flood.part.size());
     parts.push_back(flood.part);
   }
+  Parts out{Cells(air.size()), Cells(air.size())};
+  const double least =
+      std::max(static_cast<double>(least_cells), kShareOfLargest * static_cast<double>(largest));
   for (const auto& part : parts) {
-    if (static_cast<double>(part.size()) < kShareOfLargest * static_cast<double>(largest)) continue;
-    for (const std::size_t cell : part) air[cell] = 1;
+    Cells& home = static_cast<double>(part.size()) < least ? out.small : out.lungs;
+    for (const std::size_t cell : part) home[cell] = 1;
   }
-  return air;
+  return out;
 }
 
 // Vessels and masses inside the lung of a slice.
@@ -242,16 +348,20 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
     return static_cast<std::uint8_t>(mean < static_cast<float>(options.air_hu) ? 1 : 0);
   });
   if (tick) tick();
-  remove_outside(air, hu, region.grid, options.outside_hu);
+  Cells inner = air;
+  Cells loose = remove_outside(inner, hu, region.grid, options.outside_hu);
   const double cell_ml = step.x * step.y * step.z / 1000;
-  air = keep_lungs(std::move(air), hu, region.grid,
-                   static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)),
-                   options.outside_hu);
+  auto [lungs, small] = keep_lungs(
+      std::move(inner), air, hu, region.grid,
+      static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)), options.outside_hu);
+  if (tick) tick();
+  remove_plain_air(loose, hu, region.grid, options.outside_hu);
+  rejoin(lungs, either(std::move(loose), small), region.grid);
   if (tick) tick();
   const double hole_mm2 = std::numbers::pi / 4 * options.max_hole_mm * options.max_hole_mm;
-  fill_holes(air, region.grid, static_cast<std::size_t>(hole_mm2 / (step.x * step.y)));
+  fill_holes(lungs, region.grid, static_cast<std::size_t>(hole_mm2 / (step.x * step.y)));
   if (tick) tick();
-  region.cells = close_and_grow(air, region.grid, step, options.closing_mm, options.margin_mm);
+  region.cells = close_and_grow(lungs, region.grid, step, options.closing_mm, options.margin_mm);
   return region;
 }
 

@@ -3,8 +3,8 @@
     python -m lunart.training.phantoms --output DIR [--minutes N] [--seed S]
 
 writes ``DIR/segmentation.safetensors`` and ``DIR/classification.safetensors``; a run that was
-stopped goes on from its last checkpoint in ``DIR``. The minutes choose the number of steps (at the
-pace of two cores), so that the result depends on the arguments and not on the machine's load.
+stopped goes on from its last checkpoint in ``DIR``. The minutes choose the number of steps (what an idle
+laptop of two cores does in that time), so that the result depends on the arguments and not on the machine's load.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CLASSIFICATION_ARGUMENTS = {"in_channels": 1, "conv_channels": 4, "crop_irc": li
 SEGMENTATION_PIPELINE = {"segmentation_threshold": 0.5, "erosion": 0, "min_component_mm3": 10.0}
 CLASSIFICATION_PIPELINE = {"nodule_threshold": 0.5}
 SCANS = 56
-SEGMENTATION_STEPS_PER_MINUTE = 240
+SEGMENTATION_STEPS_PER_MINUTE = 144
 CLASSIFICATION_STEPS_PER_MINUTE = 150
 
 
@@ -73,7 +73,7 @@ def run(output: Path, minutes: float, seed: int) -> None:
     shared = {"first_seed": first, "scans": SCANS, "seed": seed}
 
     segmenter = SegmentationUNet(**SEGMENTATION_ARGUMENTS)
-    steps = max(1, round(0.6 * minutes * SEGMENTATION_STEPS_PER_MINUTE))
+    steps = max(1, round(minutes * SEGMENTATION_STEPS_PER_MINUTE))
     segmentation.train(segmenter, pool, steps, seed, Progress(output, "segmentation"))
     save_weights(
         output / "segmentation.safetensors",
@@ -84,7 +84,7 @@ def run(output: Path, minutes: float, seed: int) -> None:
     )
     classifier = NoduleClassifier(in_channels=1, conv_channels=4, crop_irc=CROP_IRC)
     places = classification.collect(segmenter, pool)
-    steps = max(1, round(0.25 * minutes * CLASSIFICATION_STEPS_PER_MINUTE))
+    steps = max(1, round(minutes * CLASSIFICATION_STEPS_PER_MINUTE))
     classification.train(classifier, pool, places, steps, seed, Progress(output, "classification"))
     save_weights(
         output / "classification.safetensors",
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--minutes", type=float, default=25.0, metavar="N", help="size of the training (default 25)"
+        "--minutes", type=float, default=16.0, metavar="N", help="size of the training (default 16)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     options = parser.parse_args(argv)
