@@ -12,8 +12,13 @@ from pathlib import Path
 
 import lunart
 import pytest
+from lively import lively_segmentation
 from lunart.bundle import ROLES, Bundle
-from small_weights import write_small_weights
+from lunart.export.formats import FORMATS
+from lunart.export.writer import write_bundle
+from lunart.models.checkpoint import load_checkpoint, save_weights
+from lunart.phantom import generate, write
+from small_weights import UNET, write_small_weights
 
 PACKAGE = Path(lunart.__file__).parent
 _DAY_S = 24 * 3600.0
@@ -38,11 +43,11 @@ def bundle_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("bundle-weights")
     embedded = {role: PACKAGE / "weights" / f"{role}.safetensors" for role in ROLES[:2]}
     if not all(path.exists() for path in embedded.values()):
+        module = lively_segmentation(generate(11, shape_irc=(40, 160, 160)).hu, 0.01)
+        path = folder / "segmentation.safetensors"
+        save_weights(path, module.state_dict(), UNET)
         embedded = {
-            # Few and compact candidates: a random network would call half of the scan.
-            "segmentation": write_small_weights(
-                folder, "segmentation", 1, pipeline={"segmentation_threshold": 0.6}
-            ),
+            "segmentation": path,
             "classification": write_small_weights(folder, "classification", 1),
         }
     return {**embedded, "malignancy": write_small_weights(folder, "malignancy", 2)}
@@ -57,16 +62,12 @@ def bundle(bundle_weights: dict[str, Path], request: pytest.FixtureRequest) -> P
 @pytest.fixture(scope="session")
 def phantom_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated thorax of 40 slices of 160x160, as ``.mhd``."""
-    from lunart.phantom import generate, write
-
     return write(generate(11, shape_irc=(40, 160, 160)), tmp_path_factory.mktemp("phantom"))
 
 
 @pytest.fixture(scope="session")
 def small_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated thorax of 16 slices of 64x64: quick, for what does not depend on the picture."""
-    from lunart.phantom import generate, write
-
     return write(generate(11, shape_irc=(16, 64, 64)), tmp_path_factory.mktemp("small"))
 
 
@@ -83,10 +84,6 @@ def engines(bundle: Path) -> tuple[str, ...]:
 
 def cached_bundle(config: pytest.Config, name: str, weights: dict[str, Path]) -> Path:
     """Export ``weights``, or find what an earlier run exported from the same code and weights."""
-    from lunart.export.formats import FORMATS
-    from lunart.export.writer import write_bundle
-    from lunart.models.checkpoint import load_checkpoint
-
     sources = [
         path
         for pattern in ("**/*.py", "*.so")

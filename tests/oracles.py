@@ -48,9 +48,7 @@ def blobs(mask: Mask, hu: NDArray[Any], times: int) -> list[Blob]:
     numbers = np.arange(1, count + 1)
     centers = ndimage.center_of_mass(weights, labels, numbers)
     sizes = ndimage.sum_labels(np.ones_like(weights), labels, numbers)
-    return [
-        Blob(tuple(map(float, c)), int(n)) for c, n in zip(centers, sizes, strict=True)
-    ]
+    return [Blob(tuple(map(float, c)), int(n)) for c, n in zip(centers, sizes, strict=True)]
 
 
 def steps_from(seeds: Mask, inside: Mask) -> NDArray[np.int32]:

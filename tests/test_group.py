@@ -110,7 +110,10 @@ def test_a_centre_of_clamped_air_is_still_a_number() -> None:
 
 
 def _sphere(
-    shape: tuple[int, ...], spacing: tuple[float, ...], center_mm: tuple[float, ...], diameter: float
+    shape: tuple[int, ...],
+    spacing: tuple[float, ...],
+    center_mm: tuple[float, ...],
+    diameter: float,
 ) -> np.ndarray:
     """``spacing`` and ``center_mm`` in (index, row, col) order."""
     axes = [np.arange(n) * s - c for n, s, c in zip(shape, spacing, center_mm, strict=True)]

@@ -13,7 +13,9 @@ from lunart.phantom import Phantom, generate
 from lunart.result import Result
 from scipy.spatial.transform import Rotation
 
-WAYS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
+WAYS = list(
+    itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3))
+)
 OBLIQUE = Rotation.from_euler("zyx", [17, -11, 8], degrees=True).as_matrix()
 
 

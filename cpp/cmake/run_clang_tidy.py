@@ -43,7 +43,9 @@ def main() -> int:
     entries = json.loads((ROOT / "build/compile_commands.json").read_text())
     sources = sorted({Path(entry["file"]) for entry in entries} - LEFT_OUT)
     common = digest_of(ROOT / ".clang-tidy", *sorted(ROOT.glob("cpp/**/*.hpp")))
-    stamps = {s: STAMPS / hashlib.sha256(f"{common}{digest_of(s)}".encode()).hexdigest() for s in sources}
+    stamps = {
+        s: STAMPS / hashlib.sha256(f"{common}{digest_of(s)}".encode()).hexdigest() for s in sources
+    }
     todo = [source for source in sources if not stamps[source].exists()]
     STAMPS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -51,7 +53,8 @@ def main() -> int:
     for source, clean in zip(todo, verdicts, strict=True):
         if clean:
             stamps[source].touch()
-    print(f"clang-tidy: {len(todo)} of {len(sources)} files read, {verdicts.count(False)} with findings")
+    wrong = verdicts.count(False)
+    print(f"clang-tidy: {len(todo)} of {len(sources)} files read, {wrong} with findings")
     return 0 if all(verdicts) else 1
 
 

@@ -32,7 +32,9 @@ NetworkFunction network_of(py::function function) {
     const py::object returned = (*held)(to_numpy(input.shape, input.data));
     std::vector<Tensor> outputs;
     for (const py::handle output : returned) {
-      outputs.push_back(to_tensor(FloatArray::ensure(output)));
+      const FloatArray array = FloatArray::ensure(output);
+      if (!array) throw py::type_error("a network returned something that is no array of numbers");
+      outputs.push_back(to_tensor(array));
     }
     return outputs;
   };

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,9 +98,9 @@ class Runner:
         numbers of ``direction``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to
         write, as the program's options do.
         """
-        outputs = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
-        for path in filter(None, outputs.values()):
-            _require_folder(Path(path))
+        for path in (json, csv, mask, region_mask):
+            if path is not None:
+                _require_folder(Path(path))
         report = _callback(self._progress if progress is None else progress)
         if isinstance(scan, str | os.PathLike):
             found = self._core.run_file(os.fspath(scan), report)
@@ -157,7 +157,7 @@ def _scan_of_array(
 
 
 def _scan_of_image(image: SimpleItkImage) -> _core.Scan:
-    import SimpleITK  # type: ignore[import-untyped]  # noqa: N813
+    import SimpleITK
 
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise ScanError(
@@ -166,7 +166,7 @@ def _scan_of_image(image: SimpleItkImage) -> _core.Scan:
         )
     uid = image.GetMetaData(_SERIES_UID_TAG) if image.HasMetaDataKey(_SERIES_UID_TAG) else ""
     return _scan_of_array(
-        SimpleITK.GetArrayViewFromImage(image),
+        SimpleITK.GetArrayViewFromImage(cast("SimpleITK.Image", image)),
         image.GetSpacing(),
         image.GetOrigin(),
         image.GetDirection(),

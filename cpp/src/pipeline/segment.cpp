@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 
 #include "lunart/error.hpp"
@@ -69,6 +70,14 @@ void append_runs(const std::vector<float>& probability, std::int64_t index, cons
   }
 }
 
+// A network that answers NaN would otherwise look like a scan without nodules.
+void require_numbers(const std::vector<float>& probability) {
+  if (std::ranges::all_of(probability, [](float p) { return std::isfinite(p); })) return;
+  throw Error(Errc::engine,
+              "the segmentation network returned a probability that is not a number; run "
+              "luna_infer --selfcheck");
+}
+
 void require_shape(const std::vector<Tensor>& outputs, const Box& box) {
   const std::vector<std::int64_t> expected{1, 1, box.rows, box.cols};
   if (outputs.size() == 1 && outputs[0].shape == expected) return;
@@ -115,6 +124,7 @@ RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& box
     const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows, box.cols};
     const std::vector<Tensor> outputs = network({shape, input});
     require_shape(outputs, box);
+    require_numbers(outputs[0].data);
     append_runs(outputs[0].data, static_cast<std::int64_t>(i), box,
                 static_cast<float>(options.threshold), mask);
     step(++done, total);

@@ -3,8 +3,9 @@
     python -m lunart.training.phantoms --output DIR [--minutes N] [--seed S]
 
 writes ``DIR/segmentation.safetensors`` and ``DIR/classification.safetensors``; a run that was
-stopped goes on from its last checkpoint in ``DIR``. The minutes choose the number of steps (what an idle
-laptop of two cores does in that time), so that the result depends on the arguments and not on the machine's load.
+stopped goes on from its last checkpoint in ``DIR``. The minutes choose the number of steps, not a
+clock, so that the result depends on the arguments and not on the machine's load: an idle machine
+with two cores needs about that long for the steps, and as much again for generating and mining.
 """
 
 from __future__ import annotations

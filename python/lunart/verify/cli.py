@@ -31,9 +31,7 @@ def _parser() -> Parser:
         "a scan the nodules of every engine, naming the first stage that differs.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the bundle's folder")
-    parser.add_argument(
-        "scan", metavar="SCAN", type=Path, nargs="?", help="a CT scan (.mhd, .mha)"
-    )
+    parser.add_argument("scan", metavar="SCAN", type=Path, nargs="?", help="a CT scan (.mhd, .mha)")
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads for the scan (default: all processors)"
     )

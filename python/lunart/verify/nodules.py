@@ -153,4 +153,3 @@ def _run(
 ) -> Result:
     runner = Runner(bundle.path, engine=engine, threads=threads, all_candidates=True)
     return runner(scan, progress=progress or "none")
-
