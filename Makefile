@@ -2,6 +2,8 @@
 PYTHON ?= python3
 TORCH ?= $(shell cat torch-requirement.txt)
 export TORCH
+# PyTorch's threads spin while they wait, which starves them when anything else runs.
+export OMP_WAIT_POLICY ?= passive
 
 BIN := .venv/bin
 # A new name for every requirement of torch, so that TORCH=... installs and builds again.

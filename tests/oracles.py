@@ -1,4 +1,4 @@
-"""The pipeline's stages restated with NumPy and SciPy, as a reader of the contract would write them.
+"""The pipeline's stages restated with NumPy and SciPy, as a reader of the contract would do it.
 
 Slow and plain on purpose: no runs, no union-find, no boxes. Arrays are ``(index, row, col)``.
 """

@@ -129,7 +129,7 @@ def test_every_nodule_of_a_phantom_lies_in_its_region() -> None:
         phantom = generate(seed, shape_irc=(48, 128, 128), nodule_count=8)
         region = _agrees(phantom.hu, phantom.spacing_mm)
         for nodule in phantom.nodules:
-            place = tuple(int(round(v)) for v in nodule.center_irc)
+            place = tuple(round(v) for v in nodule.center_irc)
             assert region[place], (seed, nodule)
 
 

@@ -74,7 +74,7 @@ std::string describe(const Options& options, bool as_json) {
   std::string text;
   for (const Json& scan : scans) {
     append_text(scan, "", text);
-    text += "\n";
+    text += '\n';
   }
   if (all.contains("bundle")) append_text({{"bundle", all["bundle"]}}, "", text);
   return text;

@@ -2,7 +2,9 @@
 #include <malloc.h>
 
 #include <climits>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "cli/info.hpp"
@@ -20,6 +22,19 @@ void keep_large_blocks() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
   mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// libtorch's threads (libgomp) spin while they wait for each other, which starves them as soon as
+// anything else wants a core: 20 times slower was seen. Read by libgomp when it is loaded.
+void wait_without_spinning() {
+  setenv("OMP_WAIT_POLICY", "passive", 0);
+}
+
+// A reader that left and a file-size limit are failed writes with an exit code, not a signal that
+// leaves temporary files behind.
+void report_write_errors() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void print(const std::string& text) {
@@ -53,6 +68,7 @@ std::string as_line(const std::string& json) {
 
 int infer(const Options& o) {
   Runner runner(o.runner);
+  watch_interrupts();
   const ReportOptions report{.all_candidates = o.all_candidates};
   std::string json;
   std::string csv = csv_header();
@@ -80,6 +96,7 @@ int infer(const Options& o) {
 
 int check_bundle(const Options& o) {
   const std::vector<Check> checks = selfcheck(o.runner);
+  watch_interrupts();
   if (!o.standard_output_is_taken()) print(text_of(checks));
   deliver(o.json, json_of(checks));
   for (const Check& check : checks) {
@@ -117,7 +134,9 @@ int fail(Errc code, const char* what) {
 int main(int argc, char** argv) {
   using lunart::Errc;
   lunart::cli::keep_large_blocks();
-  lunart::cli::watch_interrupts();
+  lunart::cli::wait_without_spinning();
+  lunart::cli::report_write_errors();
+  lunart::cli::stop_on_interrupt();
   try {
     return lunart::cli::run(argc, argv);
   } catch (const lunart::Error& error) {

@@ -111,6 +111,7 @@ void apply(int letter, Options& o) {
 // A folder that does not exist is better said before minutes of work than after.
 void require_folder(const std::optional<std::string>& output) {
   if (!output || *output == "-") return;
+  if (output->empty()) misuse("--json and --csv need the name of a file, or -");
   const fs::path folder = fs::absolute(*output).parent_path();
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
@@ -127,8 +128,14 @@ void check(const Options& o) {
   for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) require_folder(*output);
 }
 
+// What getopt_long refused: it names a letter, and has just stepped over a word.
+std::string refused_option(char** argv) {
+  const bool is_letter = optopt > 0 && optopt < kBundle;
+  return "option " + (is_letter ? std::string{'-', static_cast<char>(optopt)} : argv[optind - 1]);
+}
+
 fs::path default_bundle(const char* program) {
-  const fs::path bundle = RunnerOptions{}.bundle;
+  fs::path bundle = RunnerOptions{}.bundle;
   std::error_code error;
   if (fs::exists(bundle, error)) return bundle;
   // Next to the link that was called, and next to the program itself.
@@ -146,11 +153,10 @@ Options parse(int argc, char** argv) {
   o.runner.bundle.clear();
   opterr = 0;
   while (true) {
-    const int at = optind;
     const int letter = getopt_long(argc, argv, ":", kOptions.data(), nullptr);
     if (letter == -1) break;
-    if (letter == '?') misuse(std::string("unknown option ") + argv[at]);
-    if (letter == ':') misuse(std::string("option ") + argv[at] + " needs a value");
+    if (letter == '?') misuse(refused_option(argv) + " is unknown or takes no value");
+    if (letter == ':') misuse(refused_option(argv) + " needs a value");
     apply(letter, o);
   }
   for (int k = optind; k < argc; ++k) o.scans.emplace_back(argv[k]);

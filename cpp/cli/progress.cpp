@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 namespace lunart::cli {
 namespace {
@@ -69,6 +70,14 @@ class Reporter {
 };
 
 }  // namespace
+
+void stop_on_interrupt() {
+  std::signal(SIGINT, [](int) {
+    constexpr std::string_view kText = "luna_infer: error: interrupted\n";
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, kText.data(), kText.size());
+    _exit(exit_code(Errc::interrupted));
+  });
+}
 
 void watch_interrupts() {
   std::signal(SIGINT, [](int) {

@@ -5,6 +5,10 @@
 
 namespace lunart::cli {
 
+// From now on Ctrl-C ends the program at once: while nothing has been begun that could be left half
+// done.
+void stop_on_interrupt();
+
 // From now on Ctrl-C makes the next progress report throw Errc::interrupted; a second one kills.
 void watch_interrupts();
 

@@ -56,12 +56,13 @@ Geometry geometry_of(const std::array<std::int64_t, 3>& shape, const Triple& spa
 py::array hu_of(const Volume& volume) {
   return std::visit(
       [&](const auto& voxels) {
-        using T = typename std::decay_t<decltype(voxels)>::value_type;
+        using T = std::decay_t<decltype(voxels)>::value_type;
         auto owner = std::make_unique<std::shared_ptr<const void>>(volume.storage);
         const py::capsule base(owner.get(), [](void* storage) {
           delete static_cast<std::shared_ptr<const void>*>(storage);
         });
-        static_cast<void>(owner.release());  // the capsule's now
+        // The capsule's now. NOLINTNEXTLINE(bugprone-unused-return-value)
+        static_cast<void>(owner.release());
         const IrcIndex& n = volume.geometry.shape;
         py::array view(py::dtype::of<T>(), {n.index, n.row, n.col}, voxels.data(), base);
         view.attr("setflags")(py::arg("write") = false);

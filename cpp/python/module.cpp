@@ -1,6 +1,8 @@
 // The extension module lunart._core: the C++ core as Python sees it. One binding file a subject.
 #include <pybind11/pybind11.h>
 
+#include <string_view>
+
 #include "lunart/error.hpp"
 #include "lunart/runner.hpp"
 #include "module.hpp"
@@ -24,7 +26,8 @@ const char* class_of(Errc code) {
   return "LunartError";
 }
 
-void translate(std::exception_ptr pointer) {
+// By value, as pybind11 hands it over.
+void translate(std::exception_ptr pointer) {  // NOLINT(performance-unnecessary-value-param)
   try {
     if (pointer) std::rethrow_exception(pointer);
   } catch (const Error& error) {
@@ -33,7 +36,11 @@ void translate(std::exception_ptr pointer) {
       return;
     }
     const py::object type = py::module_::import("lunart.errors").attr(class_of(error.code()));
-    PyErr_SetString(type.ptr(), error.what());
+    // A message may quote a file name or a file's bytes, which need not be UTF-8.
+    const std::string_view text = error.what();
+    const auto message = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "replace"));
+    PyErr_SetObject(type.ptr(), message.ptr());
   }
 }
 

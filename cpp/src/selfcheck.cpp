@@ -176,13 +176,18 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
   of_artifact.engine = artifact;
   of_artifact.region = Region::lungs;
   of_artifact.threshold.reset();
+  const Manifest& manifest = bundle.manifest;
+  if (!manifest.golden_scan || !manifest.golden_result) {
+    throw Error(Errc::bundle, bundle.folder.string() +
+                                  ": has no golden scan, so it proves nothing; export it again");
+  }
   try {
-    const auto path = bundle.path_of(*bundle.manifest.golden_result);
+    const auto path = bundle.path_of(*manifest.golden_result);
     std::ifstream file(path);
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
-    const Result got = Runner(of_artifact).run(bundle.path_of(*bundle.manifest.golden_scan));
-    compare_nodules(got, expected, bundle.manifest.limits, report);
+    const Result got = Runner(of_artifact).run(bundle.path_of(*manifest.golden_scan));
+    compare_nodules(got, expected, manifest.limits, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
   } catch (const Error& error) {
@@ -216,10 +221,6 @@ bool has_artifact(const Bundle& bundle, const std::string& name) {
 
 std::vector<Check> selfcheck(const RunnerOptions& options) {
   const Bundle bundle = open_bundle(options.bundle);
-  if (!bundle.manifest.golden_scan || !bundle.manifest.golden_result) {
-    throw Error(Errc::bundle, bundle.folder.string() +
-                                  ": has no golden scan, so it proves nothing; export it again");
-  }
   std::vector<Check> checks;
   std::string why;
   for (const EngineEntry& entry : engine_list()) {

@@ -37,7 +37,7 @@ std::string read_manifest(const fs::path& path) {
 
 // Also through links: a bundle must not make us read anything outside it.
 bool stays_inside(const fs::path& folder, const fs::path& relative) {
-  if (relative.empty() || relative.is_absolute()) return false;
+  if (relative.empty() || relative == "." || relative.is_absolute()) return false;
   if (std::ranges::find(relative, fs::path("..")) != relative.end()) return false;
   std::error_code error;
   const fs::path root = fs::weakly_canonical(folder, error);

@@ -10,13 +10,35 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kSchema = "lunart.bundle/1";
+constexpr float kMostHu = 1e6;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(Errc::bundle, what);
 }
 
+template <class T>
+T value_in(const Json& at, const char* key) {
+  try {
+    return at.at(key).get<T>();
+  } catch (const Json::exception& error) {
+    refuse(std::string(key) + ": " + error.what());
+  }
+}
+
+const Json& object_in(const Json& at, const char* key) {
+  const Json& value = at.at(key);
+  if (!value.is_object()) refuse(std::string(key) + " is no object: " + value.dump());
+  return value;
+}
+
+const Json& list_in(const Json& at, const char* key) {
+  const Json& value = at.at(key);
+  if (!value.is_array()) refuse(std::string(key) + " is no list: " + value.dump());
+  return value;
+}
+
 double number_in(const Json& at, const char* key, double low, double high) {
-  const auto value = at.at(key).get<double>();
+  const auto value = value_in<double>(at, key);
   if (!(value >= low && value <= high)) {
     refuse(std::string(key) + " is " + Json(value).dump() + "; expected " + Json(low).dump() +
            " to " + Json(high).dump());
@@ -31,20 +53,24 @@ int integer_in(const Json& at, const char* key, int low, int high) {
 }
 
 BundleFile file_of(const Json& at) {
-  return {at.at("file").get<std::string>(), at.at("bytes").get<std::uint64_t>(),
-          at.at("sha256").get<std::string>()};
+  if (!at.at("bytes").is_number_unsigned()) {
+    refuse("bytes is no number of bytes: " + at.at("bytes").dump());
+  }
+  return {value_in<std::string>(at, "file"), value_in<std::uint64_t>(at, "bytes"),
+          value_in<std::string>(at, "sha256")};
 }
 
 ModelEntry model_of(const Json& at) {
   ModelEntry model;
-  for (const Json& output : at.at("outputs")) {
-    model.outputs.push_back(output.at("name").get<std::string>());
+  for (const Json& output : list_in(at, "outputs")) {
+    model.outputs.push_back(value_in<std::string>(output, "name"));
   }
-  model.weights = file_of(at.at("weights"));
-  for (const Json& artifact : at.at("artifacts")) {
-    model.artifacts.push_back({file_of(artifact), artifact.at("name").get<std::string>(),
-                               artifact.at("format").get<std::string>(),
-                               artifact.at("precision").get<std::string>()});
+  if (model.outputs.empty()) refuse("outputs is empty");
+  model.weights = file_of(object_in(at, "weights"));
+  for (const Json& artifact : list_in(at, "artifacts")) {
+    model.artifacts.push_back({file_of(artifact), value_in<std::string>(artifact, "name"),
+                               value_in<std::string>(artifact, "format"),
+                               value_in<std::string>(artifact, "precision")});
   }
   return model;
 }
@@ -57,18 +83,20 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
   if (at.at("connectivity") != 6) {
     refuse("pipeline.connectivity is " + at.at("connectivity").dump() + "; only 6 is supported");
   }
-  const auto orientation = at.at("orientation").get<std::string>();
+  const auto orientation = value_in<std::string>(at, "orientation");
   if (orientation != "LPS" && orientation != "stored") {
     refuse("pipeline.orientation is \"" + orientation + "\"; expected LPS or stored");
   }
   PipelineSettings p;
   p.orient_to_lps = orientation == "LPS";
 
-  const auto window = at.at("hu_window").get<std::array<float, 2>>();
-  if (!(window[0] < window[1])) refuse("pipeline.hu_window is empty: " + at.at("hu_window").dump());
+  const auto window = value_in<std::array<float, 2>>(at, "hu_window");
+  if (!(window[0] < window[1] && window[0] >= -kMostHu && window[1] <= kMostHu)) {
+    refuse("pipeline.hu_window is no range of HU: " + at.at("hu_window").dump());
+  }
   p.segment.window = p.group.window = p.classify.window = {window[0], window[1]};
 
-  const Json& region = at.at("region");
+  const Json& region = object_in(at, "region");
   p.region = {.air_hu = number_in(region, "air_hu", -2000, 2000),
               .outside_hu = number_in(region, "outside_hu", -2000, 2000),
               .grid_mm = number_in(region, "grid_mm", 0.1, 20),
@@ -83,7 +111,7 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
   p.segment.halo = integer_in(at, "halo", 0, 512);
   p.group.erosion = integer_in(at, "erosion", 0, 16);
   p.group.min_component_mm3 = number_in(at, "min_component_mm3", 0, 1e6);
-  const auto crop = at.at("crop_irc").get<std::array<std::int64_t, 3>>();
+  const auto crop = value_in<std::array<std::int64_t, 3>>(at, "crop_irc");
   for (const std::int64_t n : crop) {
     if (n < 1 || n > 512) refuse("pipeline.crop_irc is " + at.at("crop_irc").dump());
   }
@@ -108,7 +136,7 @@ IntendedInput intended_of(const Json& at) {
 }
 
 void require_schema(const Json& root) {
-  const auto schema = root.at("schema").get<std::string>();
+  const auto schema = value_in<std::string>(root, "schema");
   if (schema == kSchema) return;
   refuse("its schema is \"" + schema + "\" and this program reads \"" + std::string(kSchema) +
          "\"; export the bundle again with luna-export of this version, or use the lunart version "
@@ -118,20 +146,25 @@ void require_schema(const Json& root) {
 Manifest manifest_of(const Json& root) {
   require_schema(root);
   Manifest m;
-  m.name = root.at("name").get<std::string>();
-  m.task = root.at("task").get<std::string>();
+  m.name = value_in<std::string>(root, "name");
+  m.task = value_in<std::string>(root, "task");
   if (m.task != "lung-nodules") {
     refuse("its task is \"" + m.task + "\"; luna_infer runs bundles of task \"lung-nodules\"");
   }
-  m.torch_version = root.at("made_by").at("torch").get<std::string>();
-  for (const auto& [name, model] : root.at("models").items()) m.models[name] = model_of(model);
+  m.torch_version = value_in<std::string>(root.at("made_by"), "torch");
+  for (const auto& [name, model] : object_in(root, "models").items()) {
+    if (name != "segmentation" && name != "classification" && name != "malignancy") {
+      refuse("models." + name + " is no network of this pipeline");
+    }
+    m.models[name] = model_of(model);
+  }
   for (const char* needed : {"segmentation", "classification"}) {
     if (!m.models.contains(needed)) refuse(std::string("models.") + needed + " is missing");
   }
-  m.pipeline = pipeline_of(root.at("pipeline"), root.at("models").at("segmentation"));
+  m.pipeline = pipeline_of(object_in(root, "pipeline"), root.at("models").at("segmentation"));
   m.intended = intended_of(root.at("intended_input"));
-  const Json& golden = root.at("golden");
-  for (const auto& [name, file] : golden.at("networks").items()) {
+  const Json& golden = object_in(root, "golden");
+  for (const auto& [name, file] : object_in(golden, "networks").items()) {
     m.golden_networks[name] = file_of(file);
   }
   if (golden.contains("scan")) m.golden_scan = file_of(golden.at("scan"));

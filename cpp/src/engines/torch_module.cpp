@@ -104,6 +104,7 @@ Recipe read_recipe(const fs::path& module) {
     for (const auto& folder : json.at("lib_folders")) {
       recipe.lib_folders.push_back(module.parent_path() / folder.get<std::string>());
     }
+    if (recipe.lib_folders.empty()) throw std::runtime_error("lib_folders is empty");
     return recipe;
   } catch (const std::exception& error) {
     unavailable(path.string() + ": " + error.what() + "; install lunart again");

@@ -59,6 +59,7 @@ bool holds(double number) {
     return true;
   } else {
     // max() + 1 is a power of two, which a double holds exactly (2^64 - 1 it does not).
+    // NOLINTNEXTLINE(bugprone-integer-division)
     constexpr double kEnd = 2.0 * static_cast<double>(std::numeric_limits<T>::max() / 2 + 1);
     constexpr auto kFirst = static_cast<double>(std::numeric_limits<T>::min());
     return number >= kFirst && number < kEnd && number == std::trunc(number);

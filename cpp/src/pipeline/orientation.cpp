@@ -18,7 +18,8 @@ constexpr int reversed(int axis) {
 }
 
 double component(const Geometry& g, int patient_axis, int image_axis) {
-  return g.direction[static_cast<std::size_t>(3 * patient_axis + image_axis)];
+  return g
+      .direction[3 * static_cast<std::size_t>(patient_axis) + static_cast<std::size_t>(image_axis)];
 }
 
 template <class T>
@@ -58,7 +59,7 @@ Geometry oriented_geometry(const Geometry& g, const Orientation& o) {
     turned_spacing[static_cast<std::size_t>(a)] = spacing[from];
     const double sign = o.flip[static_cast<std::size_t>(a)] ? -1.0 : 1.0;
     for (int p = 0; p < 3; ++p) {
-      out.direction[static_cast<std::size_t>(3 * p + reversed(a))] =
+      out.direction[3 * static_cast<std::size_t>(p) + static_cast<std::size_t>(reversed(a))] =
           sign * component(g, p, reversed(static_cast<int>(from)));
     }
   }

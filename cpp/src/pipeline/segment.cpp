@@ -23,8 +23,8 @@ Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const Segment
   const std::int64_t whole = round_up(n, o.multiple_of);
   const std::int64_t first =
       std::max<std::int64_t>(0, begin - o.halo) / o.multiple_of * o.multiple_of;
-  const std::int64_t size =
-      std::min(whole, round_up(std::min(whole, end + o.halo) - first, 4 * o.multiple_of));
+  const std::int64_t size = std::min(
+      whole, round_up(std::min(whole, end + o.halo) - first, std::int64_t{4} * o.multiple_of));
   return {std::min(first, whole - size), size};
 }
 
@@ -118,8 +118,9 @@ RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& box
   std::size_t done = 0;
   step(done, total);
   for (std::size_t i = 0; i < boxes.size(); ++i) {
-    if (!boxes[i]) continue;
-    const Box& box = *boxes[i];
+    const std::optional<Box>& found = boxes[i];
+    if (!found) continue;
+    const Box& box = *found;
     fill_input(volume, static_cast<std::int64_t>(i), box, options, input);
     const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows, box.cols};
     const std::vector<Tensor> outputs = network({shape, input});
