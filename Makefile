@@ -49,7 +49,7 @@ $(INSTALLED): pyproject.toml setup.py build-requirements.txt torch-requirement.t
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*
 	$(BIN)/pip install "$(TORCH)" -r build-requirements.txt
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --no-build-isolation -e '.[test]'
+	$(BIN)/pip install --no-build-isolation -e '.[test]'
 	@touch "$@"
 
 clean:  ## remove what was made, but for .venv

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -54,17 +55,21 @@ class CMakeBuild(build_ext):
     def run(self) -> None:
         build = ROOT / "build"
         version = self.distribution.get_version()
+        # cmake and ninja of this environment, also when it is not activated.
+        path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+        tool = {name: shutil.which(name, path=path) or name for name in ("cmake", "ninja")}
         configure = [
-            "cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(build),
+            tool["cmake"], "-G", "Ninja", "-S", str(ROOT), "-B", str(build),
             f"-DPython_EXECUTABLE={sys.executable}", f"-DLUNART_VERSION={version}",
-            f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja')}",
+            f"-DCMAKE_MAKE_PROGRAM={tool['ninja']}",
         ]  # fmt: skip
         subprocess.run(configure, check=True)
-        subprocess.run(["cmake", "--build", str(build)], check=True)
+        subprocess.run([tool["cmake"], "--build", str(build)], check=True)
         if self.inplace:
             return  # CMake's outputs lie in the source tree already
         stage = Path(self.build_temp).resolve() / "stage"
-        subprocess.run(["cmake", "--install", str(build), "--prefix", str(stage)], check=True)
+        install = [tool["cmake"], "--install", str(build), "--prefix", str(stage)]
+        subprocess.run(install, check=True)
         shutil.copytree(stage / "lunart", Path(self.build_lib) / "lunart", dirs_exist_ok=True)
         # Beside the package until bdist_wheel moves it among the scripts: setuptools' own scripts
         # are text whose first line it may rewrite.

@@ -124,13 +124,18 @@ def lung_region(
     step = block * spacing
     means = _block_means(np.maximum(hu.astype(np.float64), -1024), block)
     air = means < air_hu
-    for cells, values in zip(air, means, strict=True):
-        _remove_outside(cells, values < outside_hu)
-    lungs = _large_parts(air, math.ceil(min_lung_ml / (step.prod() / 1000)))
-    most = int(math.pi / 4 * max_hole_mm**2 / (step[1] * step[2]))
+    plain = means < outside_hu
+    outside = np.array([_reaching_rim(a, p) for a, p in zip(air, plain, strict=True)])
+    least = math.ceil(min_lung_ml / (step.prod() / 1000))
+    lungs, small = _lung_parts(air & ~outside, air, means, least, outside_hu)
+    loose = outside & ~np.array([_around_plain_air(*s) for s in zip(plain, outside, strict=True)])
+    lungs = ndimage.binary_propagation(lungs, CROSS, mask=lungs | loose | small)
+    cells_per_mm2 = math.pi / 4 / (step[1] * step[2])
     for cells in lungs:
-        _fill_holes(cells, most)
+        _fill_holes(cells, int(cells_per_mm2 * max_hole_mm**2))
     region = _closed_and_grown(lungs, step, closing_mm, margin_mm)
+    for cells in region:
+        _fill_holes(cells, int(cells_per_mm2 * min(30.0, max_hole_mm) ** 2))
     whole = np.kron(region, np.ones(block, bool))
     return whole[tuple(slice(n) for n in hu.shape)]
 
@@ -152,20 +157,49 @@ def _rim(shape: tuple[int, ...]) -> Mask:
     return rim
 
 
-def _remove_outside(air: Mask, very_thin: Mask) -> None:
-    labels, _ = ndimage.label(air)
-    outside = np.unique(labels[_rim(air.shape) & air & very_thin])
-    air[np.isin(labels, outside)] = False
+def _reaching_rim(cells: Mask, where: Mask) -> Mask:
+    """The connected parts of a slice's cells that reach its rim at a cell of ``where``."""
+    labels, _ = ndimage.label(cells)
+    return cells & np.isin(labels, np.unique(labels[_rim(cells.shape) & cells & where]))
 
 
-def _large_parts(air: Mask, least: int) -> Mask:
-    labels, count = ndimage.label(air)
+def _around_plain_air(plain: Mask, outside: Mask) -> Mask:
+    """Plain air that reaches the rim, and what lies within three steps of it in ``outside``."""
+    air = _reaching_rim(plain, plain)
+    return ndimage.binary_dilation(air, iterations=3, mask=outside & ~air) | air
+
+
+def _lung_parts(
+    inner: Mask, air: Mask, means: NDArray[np.float64], least: int, outside_hu: float
+) -> tuple[Mask, Mask]:
+    """Large and small 3-D parts whose mean is no plain air's and whose border is thick."""
+    labels, count = ndimage.label(inner, CROSS)
+    if count == 0:
+        return inner, inner
+    numbers = np.arange(count + 1)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    large = sizes[sizes >= least]
-    kept = (sizes >= least) & (sizes >= 0.05 * large.max(initial=0))
+    border, thick = (
+        sum(ndimage.sum_labels(sides, labels, numbers) for sides in _solid_beyond(air, depth))
+        for depth in (1, 4)
+    )
+    kept = (ndimage.mean(means, labels, numbers) >= outside_hu) & (border > 0)
+    kept &= thick >= 0.5 * border
     kept[0] = False
-    return kept[labels]
+    large = kept & (sizes >= max(least, 0.05 * sizes[kept].max(initial=0)))
+    return large[labels], (kept & ~large)[labels]
+
+
+def _solid_beyond(air: Mask, depth: int) -> list[NDArray[np.float64]]:
+    """For each side within the slice: 1 where the next ``depth`` cells exist and are no air."""
+    solid = np.pad(~air, [(0, 0), (depth, depth), (depth, depth)])
+    middle = (slice(None), slice(depth, -depth), slice(depth, -depth))
+    return [
+        np.logical_and.reduce([np.roll(solid, -way * k, axis) for k in range(1, depth + 1)])[
+            middle
+        ].astype(float)
+        for axis in (1, 2)
+        for way in (-1, 1)
+    ]
 
 
 def _fill_holes(lungs: Mask, most: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ class _Narrow(_Wrapped):
 
 def _wrap(bundle: Path, role: str, wrapper: type[_Wrapped], artifact: str = TRACE) -> None:
     path = bundle / role / f"{artifact}.pt"
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # Deprecated in torch 2.13, and what the exporter uses.
+        warnings.simplefilter("ignore", DeprecationWarning)
         scripted = torch.jit.script(wrapper(load_module(path)))
         save_module(scripted, path)
     spoil.rehash(bundle)
@@ -198,7 +201,7 @@ def test_golden_vectors_that_prove_nothing_fail(change: Callable[[Path], None], 
 )
 def test_a_bundle_without_golden_data_is_an_error(change: Any, copy: Path) -> None:
     spoil.change(copy, change)
-    with pytest.raises(BundleError, match="golden|vectors"):
+    with pytest.raises(BundleError, match="golden"):
         _checks(copy)
 
 

@@ -110,17 +110,24 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
                     const ArtifactEntry& artifact, Report& report) {
   constexpr std::string_view kInput = ".input";
   const ModelEntry& entry = bundle.manifest.models.at(model);
+  const auto vectors = bundle.manifest.golden_networks.find(model);
+  if (vectors == bundle.manifest.golden_networks.end()) {
+    throw Error(Errc::bundle, bundle.folder.string() + ": has no golden vectors of model " + model +
+                                  ", so it proves nothing; export it again");
+  }
   try {
     check_weights(engine.weights(bundle.path_of(artifact)),
                   read_safetensors(bundle.path_of(entry.weights)), report);
     const NetworkFunction network = engine.load(bundle.path_of(artifact));
-    const Tensors golden =
-        read_safetensors(bundle.path_of(bundle.manifest.golden_networks.at(model)));
+    const Tensors golden = read_safetensors(bundle.path_of(vectors->second));
+    std::size_t cases = 0;
     for (const auto& [name, tensor] : golden) {
       if (!name.ends_with(kInput)) continue;
+      ++cases;
       check_case(network, name.substr(0, name.size() - kInput.size()), tensor, golden,
                  entry.outputs, bundle.manifest.limits, report);
     }
+    if (cases == 0) report.fail("golden vectors", vectors->second.file + " holds no input");
   } catch (const Error& error) {
     if (error.code() != Errc::engine) throw;
     report.fail("load", error.what());

@@ -358,10 +358,15 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
   remove_plain_air(loose, hu, region.grid, options.outside_hu);
   rejoin(lungs, either(std::move(loose), small), region.grid);
   if (tick) tick();
-  const double hole_mm2 = std::numbers::pi / 4 * options.max_hole_mm * options.max_hole_mm;
-  fill_holes(lungs, region.grid, static_cast<std::size_t>(hole_mm2 / (step.x * step.y)));
+  const auto cells_of_disc = [&](double mm) {
+    return static_cast<std::size_t>(std::numbers::pi / 4 * mm * mm / (step.x * step.y));
+  };
+  fill_holes(lungs, region.grid, cells_of_disc(options.max_hole_mm));
   if (tick) tick();
   region.cells = close_and_grow(lungs, region.grid, step, options.closing_mm, options.margin_mm);
+  // The middle of a large mass on the chest wall is farther from lung than the closing reaches.
+  constexpr double kMostMassMm = 30;
+  fill_holes(region.cells, region.grid, cells_of_disc(std::min(kMostMassMm, options.max_hole_mm)));
   return region;
 }
 

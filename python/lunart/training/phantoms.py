@@ -30,7 +30,7 @@ from lunart.training.steps import Progress
 
 SEGMENTATION_ARGUMENTS = {"in_channels": 7, "depth": 3, "wf": 3}
 CLASSIFICATION_ARGUMENTS = {"in_channels": 1, "conv_channels": 4, "crop_irc": list(CROP_IRC)}
-# Chosen on phantoms that are neither trained on nor reserved (see the model card).
+# Compared with other settings on phantoms neither trained on nor reserved (see the model card).
 SEGMENTATION_PIPELINE = {"segmentation_threshold": 0.5, "erosion": 0, "min_component_mm3": 10.0}
 CLASSIFICATION_PIPELINE = {"nodule_threshold": 0.5}
 SCANS = 56
