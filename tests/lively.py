@@ -19,9 +19,9 @@ def lively_segmentation(hu: NDArray[Any], share: float, seed: int = 0) -> nn.Mod
     module = small_network("segmentation", seed)
     middle = [oracles.segmentation_input(hu, index) for index in range(0, len(hu), 4)]
     with torch.inference_mode():
-        logits = module.unet(module.input_batchnorm(torch.from_numpy(np.concatenate(middle))))  # type: ignore[operator,union-attr]
+        logits = module.unet(module.input_batchnorm(torch.from_numpy(np.concatenate(middle))))
     scale = _SPREAD / float(logits.std())
-    last = module.unet.last  # type: ignore[union-attr]
+    last = module.unet.last
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
     last.bias.copy_((last.bias - float(np.quantile(logits.numpy(), 1 - share))) * scale)

@@ -57,7 +57,7 @@ def test_outputs_that_do_not_fit_are_an_engine_error(outputs: object, bundle: Pa
     hu = _dots((4, 60, 60), [(1, 5, 5), (1, 9, 9)])
     networks = {"segmentation": bright(BRIGHT), "classification": outputs}
     with pytest.raises(EngineError, match="3-D network"):
-        found(runner(bundle, networks), scan_of(hu))  # type: ignore[arg-type]
+        found(runner(bundle, networks), scan_of(hu))
 
 
 def test_without_candidates_no_network_is_asked(rated: Path) -> None:
@@ -85,7 +85,7 @@ def test_crops_are_those_of_the_oracle(
     corners = [(i, r, c) for i in (0, -1) for r in (0, -1) for c in (0, -1)]
     middle = tuple(n // 2 for n in shape)
     places = [tuple(v % n for v, n in zip(p, shape, strict=True)) for p in [*corners, middle]]
-    hu = _dots(shape, places).astype(kind)  # type: ignore[arg-type]
+    hu = _dots(shape, places).astype(kind)
     calls: list[FloatArray] = []
     networks = {
         "segmentation": bright(BRIGHT),
@@ -151,9 +151,9 @@ def test_nodules_come_by_falling_probability_and_ties_in_raster_order(rated: Pat
     networks = {
         "segmentation": bright(BRIGHT),
         "classification": _by_candidate(values),
-        "malignancy": recording(_by_candidate([0.1, 0.2, 0.3, 0.4, 0.5]), rated_crops),  # type: ignore[arg-type]
+        "malignancy": recording(_by_candidate([0.1, 0.2, 0.3, 0.4, 0.5]), rated_crops),
     }
-    result = found(runner(rated, networks), scan_of(hu))  # type: ignore[arg-type]
+    result = found(runner(rated, networks), scan_of(hu))
     assert result.candidate_count == 20
     candidates = result.candidates or ()
     assert [c.label for c in candidates] == list(range(1, 21))
@@ -177,7 +177,7 @@ def test_the_callers_threshold_replaces_the_bundles(
 ) -> None:
     values = [k * 0.05 for k in range(20)]
     networks = {"segmentation": bright(BRIGHT), "classification": _by_candidate(values)}
-    core = runner(bundle, networks, threshold=threshold)  # type: ignore[arg-type]
+    core = runner(bundle, networks, threshold=threshold)
     result = found(core, scan_of(_dots((3, 10, 90), PLACES)))
     assert result.threshold == threshold
     assert len(result.nodules) == nodules

@@ -106,6 +106,24 @@ def test_an_unknown_engine_is_2_and_lists_the_known(bundle: Path, small_scan: Pa
     assert '"tensorrt"' in message
 
 
+@pytest.mark.parametrize("option", ["json", "csv", "mask", "region-mask"])
+def test_an_output_that_would_overwrite_the_scan_is_2(
+    option: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    scan = _write(tmp_path / "s.mha", np.zeros((2, 8, 8), np.int16))
+    before = scan.read_bytes()
+    (tmp_path / "link.mha").symlink_to(scan)
+    for name in ("s.mha", "../" + tmp_path.name + "/s.mha", "link.mha"):
+        message = program.refused(2, "s.mha", *options, f"--{option}={name}", cwd=tmp_path)
+        assert name in message
+    assert scan.read_bytes() == before
+
+
+def test_two_outputs_in_one_file_are_2(options: tuple[str, ...], small_scan: Path) -> None:
+    message = program.refused(2, small_scan, *options, "--json=/tmp/r", "--csv=/tmp/../tmp/r")
+    assert "--help" in message
+
+
 # --- 3: scan -------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def test_options_that_make_no_sense_are_refused(
 
 def test_a_progress_that_is_nothing_known_is_refused(runner: Runner, small: sitk.Image) -> None:
     with pytest.raises(UsageError, match="progress"):
-        runner(small, progress="loud")  # type: ignore[arg-type]
+        runner(small, progress="loud")
 
 
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:

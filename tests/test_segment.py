@@ -47,7 +47,7 @@ def _noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     ids=["none", "two", "channels", "rows", "no-batch", "scalar"],
 )
 def test_outputs_of_another_shape_are_an_engine_error(outputs: object, bundle: Path) -> None:
-    core = runner(bundle, {"segmentation": outputs})  # type: ignore[dict-item]
+    core = runner(bundle, {"segmentation": outputs})
     with pytest.raises(EngineError, match="segmentation network"):
         found(core, scan_of(_noise((2, 16, 16))))
 
@@ -64,7 +64,7 @@ def test_a_probability_that_is_no_number_is_an_engine_error(bundle: Path) -> Non
 
 @pytest.mark.parametrize("wrong", [["text"], [object()], 3, None], ids=str)
 def test_what_is_no_array_is_refused_and_does_not_crash(wrong: object, bundle: Path) -> None:
-    core = runner(bundle, {"segmentation": lambda batch: wrong})  # type: ignore[dict-item,return-value]
+    core = runner(bundle, {"segmentation": lambda batch: wrong})
     with pytest.raises((EngineError, TypeError, ValueError)):
         found(core, scan_of(_noise((2, 16, 16))))
 

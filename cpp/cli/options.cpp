@@ -6,6 +6,9 @@
 #include <charconv>
 #include <cstring>
 #include <limits>
+#include <vector>
+
+#include "lunart/report.hpp"
 
 namespace lunart::cli {
 namespace {
@@ -108,14 +111,20 @@ void apply(int letter, Options& o) {
   }
 }
 
-// A folder that does not exist is better said before minutes of work than after.
-void require_folder(const std::optional<std::string>& output) {
-  if (!output || *output == "-") return;
-  if (output->empty()) misuse("--json and --csv need the name of a file, or -");
-  const fs::path folder = fs::absolute(*output).parent_path();
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    throw Error(Errc::output, *output + ": its folder " + folder.string() + " does not exist");
+// An output over a scan would destroy it, one over another output would lose that.
+void require_distinct(const Options& o) {
+  std::vector<fs::path> taken;
+  for (const auto& scan : o.scans) taken.push_back(fs::absolute(scan).lexically_normal());
+  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) {
+    if (!*output || **output == "-") continue;
+    const fs::path path = fs::absolute(**output).lexically_normal();
+    for (const fs::path& other : taken) {
+      std::error_code error;
+      if (path == other || fs::equivalent(path, other, error)) {
+        misuse(**output + " is named as an output and is already a scan or another output");
+      }
+    }
+    taken.push_back(path);
   }
 }
 
@@ -125,7 +134,12 @@ void check(const Options& o) {
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
-  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) require_folder(*output);
+  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) {
+    if (!*output || **output == "-") continue;
+    if ((*output)->empty()) misuse("--json and --csv need the name of a file, or -");
+    check_output(**output, {});
+    for (const fs::path& scan : o.scans) check_output(**output, scan);
+  }
 }
 
 // What getopt_long refused: it names a letter, and has just stepped over a word.

@@ -74,6 +74,21 @@ py::array_t<std::uint8_t> lung_region(const Volume& scan) {
 
 void bind_pipeline(py::module_& m) {
   m.def(
+      "region_defaults",
+      [] {
+        const RegionOptions o;
+        py::dict settings;
+        settings["air_hu"] = o.air_hu;
+        settings["outside_hu"] = o.outside_hu;
+        settings["grid_mm"] = o.grid_mm;
+        settings["closing_mm"] = o.closing_mm;
+        settings["margin_mm"] = o.margin_mm;
+        settings["min_lung_ml"] = o.min_lung_ml;
+        settings["max_hole_mm"] = o.max_hole_mm;
+        return settings;
+      },
+      "The lung region's settings, as a manifest has them.");
+  m.def(
       "group", &group_mask, py::arg("scan"), py::arg("mask"), py::arg("erosion"),
       py::arg("min_component_mm3"),
       "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");

@@ -205,6 +205,8 @@ void bind_result(py::module_& m) {
 void bind_runner(py::module_& m) {
   m.def("scan_from_array", &scan_of, py::arg("array"), py::arg("geometry"), py::arg("series_uid"),
         py::arg("path"), "A Scan over (index, row, col) HU. Raises ScanError.");
+  m.def("check_output", &check_output, py::arg("output"), py::arg("scan"),
+        "Raises OutputError (no such folder) or UsageError (it would replace the scan).");
   bind_result(m);
   py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
       .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lunart import _core
 from lunart.callables import PYTHON_ENGINES, callable_networks
-from lunart.errors import OutputError, ScanError, UsageError
+from lunart.errors import ScanError, UsageError
 from lunart.result import Result
 
 #: Called with the stage's name, the steps done and all steps; what it raises stops the run.
@@ -100,7 +99,7 @@ class Runner:
         """
         for path in (json, csv, mask, region_mask):
             if path is not None:
-                _require_folder(Path(path))
+                _core.check_output(path, scan if isinstance(scan, str | os.PathLike) else "")
         report = _callback(self._progress if progress is None else progress)
         if isinstance(scan, str | os.PathLike):
             found = self._core.run_file(os.fspath(scan), report)
@@ -120,11 +119,6 @@ class Runner:
         if csv is not None:
             _core.write_file_atomically(os.fspath(csv), result.to_csv())
         return result
-
-
-def _require_folder(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: its folder does not exist")
 
 
 def _scan_of_array(

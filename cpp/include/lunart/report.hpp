@@ -20,6 +20,10 @@ struct ReportOptions {
 // A table for people.
 [[nodiscard]] std::string to_table(const Result& result, const ReportOptions& options = {});
 
+// What is better said before minutes of work than after. Throws Errc::output when the folder of
+// `output` does not exist, Errc::usage when writing it would replace a part of `scan`.
+void check_output(const std::filesystem::path& output, const std::filesystem::path& scan);
+
 // The findings' voxels with their labels, or the lung region, in the scan's geometry (.mhd, .mha).
 void write_label_mask(const std::filesystem::path& path, const Result& result,
                       const ReportOptions& options = {});

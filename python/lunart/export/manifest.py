@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lunart import _core
 from lunart.bundle import MANIFEST, SCHEMA_NAME, SCHEMA_VERSION, Golden, Model
 from lunart.errors import BundleError
 from lunart.export.compare import LIMITS, Check
@@ -23,15 +24,6 @@ _PIPELINE: dict[str, Any] = {
     "hu_window": [-1000, 1000],
     "orientation": "LPS",
     "resample_mm": None,
-    "region": {
-        "air_hu": -320,
-        "outside_hu": -940,
-        "grid_mm": 2.0,
-        "closing_mm": 10.0,
-        "margin_mm": 6.0,
-        "min_lung_ml": 5.0,
-        "max_hole_mm": 60.0,
-    },
     "halo": 24,
     "segmentation_threshold": 0.5,
     "erosion": 1,
@@ -60,7 +52,12 @@ def pipeline_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
             "the same before and after"
         )
     crop = list(checkpoints["classification"].architecture.arguments["crop_irc"])
-    settings = {**_PIPELINE, "context_slices": (channels - 1) // 2, "crop_irc": crop}
+    settings = {
+        **_PIPELINE,
+        "region": _core.region_defaults(),
+        "context_slices": (channels - 1) // 2,
+        "crop_irc": crop,
+    }
     for role, checkpoint in checkpoints.items():
         settings.update(checkpoint.pipeline)
         own = list(checkpoint.architecture.arguments.get("crop_irc", crop))
