@@ -15,9 +15,9 @@ ALLOWED = r"lunart\._core\.\w+(\.__init__)?"
 def test_stub_and_module_offer_the_same(tmp_path):
     allowlist = tmp_path / "allowlist"
     allowlist.write_text(ALLOWED)
+    command = [sys.executable, "-m", "mypy.stubtest", "lunart._core", "--ignore-unused-allowlist"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "lunart._core", "--ignore-unused-allowlist"]
-        + ["--allowlist", str(allowlist)],
+        [*command, "--allowlist", str(allowlist)],
         capture_output=True,
         text=True,
         timeout=300,

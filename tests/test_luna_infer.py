@@ -119,11 +119,6 @@ def test_an_output_that_would_overwrite_the_scan_is_2(
     assert scan.read_bytes() == before
 
 
-def test_two_outputs_in_one_file_are_2(options: tuple[str, ...], small_scan: Path) -> None:
-    message = program.refused(2, small_scan, *options, "--json=/tmp/r", "--csv=/tmp/../tmp/r")
-    assert "--help" in message
-
-
 # --- 3: scan -------------------------------------------------------------------------------------
 
 

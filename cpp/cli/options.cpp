@@ -111,23 +111,6 @@ void apply(int letter, Options& o) {
   }
 }
 
-// An output over a scan would destroy it, one over another output would lose that.
-void require_distinct(const Options& o) {
-  std::vector<fs::path> taken;
-  for (const auto& scan : o.scans) taken.push_back(fs::absolute(scan).lexically_normal());
-  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) {
-    if (!*output || **output == "-") continue;
-    const fs::path path = fs::absolute(**output).lexically_normal();
-    for (const fs::path& other : taken) {
-      std::error_code error;
-      if (path == other || fs::equivalent(path, other, error)) {
-        misuse(**output + " is named as an output and is already a scan or another output");
-      }
-    }
-    taken.push_back(path);
-  }
-}
-
 void check(const Options& o) {
   if (o.task == Task::infer && o.scans.empty()) misuse("no scan is named");
   if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
