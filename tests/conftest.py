@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from lively import lively_segmentation
 from lunart.bundle import ROLES, Bundle
 from lunart.export.formats import FORMATS
+from lunart.export.verify_artifacts import torch_threads
 from lunart.export.writer import write_bundle
 from lunart.models.checkpoint import load_checkpoint, save_weights
 from lunart.phantom import generate, write
@@ -32,6 +33,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real scans: {folder} is absent (set LUNART_DATA)")
     return folder
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """For eager PyTorch in this process: its threads spin, which a busy machine punishes."""
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def _eager(module: nn.Module, batch: FloatArray) -> list[FloatArray]:
     return [part.numpy() for part in (result if isinstance(result, tuple) else (result,))]
 
 
+@pytest.mark.usefixtures("_one_thread")
 def test_a_real_slab_agrees_with_the_oracle_stage_by_stage(
     networks: dict[str, nn.Module], shared_data: Path, tmp_path: Path
 ) -> None:

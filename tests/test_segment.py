@@ -149,6 +149,7 @@ def test_a_box_holds_the_region_with_its_halo_on_a_grid_of_four(
     assert len({call.shape for call in calls}) < len(calls) / 2
 
 
+@pytest.mark.usefixtures("_one_thread")
 def test_a_box_answers_as_the_whole_slice(phantom: Phantom, bundle: Path) -> None:
     module = lively_segmentation(phantom.hu, 0.3)
     calls: list[FloatArray] = []

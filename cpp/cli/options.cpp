@@ -117,11 +117,12 @@ void check(const Options& o) {
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
-  for (const auto* output : {&o.json, &o.csv, &o.mask, &o.region_mask}) {
-    if (!*output || **output == "-") continue;
-    if ((*output)->empty()) misuse("--json and --csv need the name of a file, or -");
-    check_output(**output, {});
-    for (const fs::path& scan : o.scans) check_output(**output, scan);
+  for (const auto& output : {o.json, o.csv, o.mask, o.region_mask}) {
+    if (!output || *output == "-") continue;
+    if (output->empty()) misuse("--json and --csv need the name of a file, or -");
+    const fs::path path = *output;
+    check_output(path, {});
+    for (const fs::path& scan : o.scans) check_output(path, scan);
   }
 }
 
