@@ -30,7 +30,7 @@ _PIPELINE: dict[str, Any] = {
         "air_hu": -320,
         "outside_hu": -940,
         "grid_mm": 2.0,
-        "closing_mm": 10.0,
+        "closing_mm": 15.0,
         "margin_mm": 6.0,
         "min_lung_ml": 5.0,
         "max_hole_mm": 60.0,

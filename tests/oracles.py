@@ -113,7 +113,7 @@ def lung_region(
     air_hu: float = -320.0,
     outside_hu: float = -940.0,
     grid_mm: float = 2.0,
-    closing_mm: float = 10.0,
+    closing_mm: float = 15.0,
     margin_mm: float = 6.0,
     min_lung_ml: float = 5.0,
     max_hole_mm: float = 60.0,
@@ -129,6 +129,8 @@ def lung_region(
     least = math.ceil(min_lung_ml / (step.prod() / 1000))
     lungs, small = _lung_parts(air & ~outside, air, means, least, outside_hu)
     loose = outside & ~np.array([_around_plain_air(*s) for s in zip(plain, outside, strict=True)])
+    if not lungs.any():
+        lungs, _ = _lung_parts(loose, air, means, least, outside_hu)
     lungs = ndimage.binary_propagation(lungs, CROSS, mask=lungs | loose | small)
     cells_per_mm2 = math.pi / 4 / (step[1] * step[2])
     for cells in lungs:

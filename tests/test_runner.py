@@ -437,8 +437,7 @@ def test_other_threads_go_on_during_a_run(bundle: Path) -> None:
     finally:
         running = False
         thread.join()
-    slices = np.diff(seen[-8:])
-    assert (slices > 0).sum() >= 5
+    assert (np.diff(seen) > 0).sum() >= 5
 
 
 _CTRL_C = """

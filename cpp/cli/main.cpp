@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <optional>
 
 #include "cli/info.hpp"
 #include "cli/options.hpp"
@@ -73,6 +74,7 @@ int infer(const Options& o) {
   std::string json;
   std::string csv = csv_header();
   int status = 0;
+  std::optional<Error> stop;
   for (const auto& scan : o.scans) {
     try {
       const Result result = runner.run(scan, progress_of(o.progress));
@@ -83,14 +85,20 @@ int infer(const Options& o) {
       csv += to_csv(result, report);
       if (!o.standard_output_is_taken()) print(to_table(result, report));
     } catch (const Error& error) {
-      // One bad scan among many must not lose the others.
-      if (o.scans.size() == 1 || error.code() != Errc::scan) throw;
+      // One bad scan among many must not lose the others, nor must what ends the run.
+      if (o.scans.size() == 1 || error.code() != Errc::scan) {
+        stop = error;
+        break;
+      }
       std::fprintf(stderr, "luna_infer: error: %s\n", error.what());
       if (status == 0) status = exit_code(error.code());
     }
   }
-  deliver(o.json, json);
-  deliver(o.csv, csv);
+  if (!json.empty() || !stop) {
+    deliver(o.json, json);
+    deliver(o.csv, csv);
+  }
+  if (stop) throw *stop;
   return status;
 }
 

@@ -113,9 +113,11 @@ void apply(int letter, Options& o) {
 
 void check(const Options& o) {
   if (o.task == Task::infer && o.scans.empty()) misuse("no scan is named");
-  if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
+  }
+  for (const auto& [a, b] : {std::pair(&o.json, &o.csv), std::pair(&o.mask, &o.region_mask)}) {
+    if (*a && *a == *b) misuse("two outputs are called \"" + **a + "\"");
   }
   for (const auto& output : {o.json, o.csv, o.mask, o.region_mask}) {
     if (!output || *output == "-") continue;

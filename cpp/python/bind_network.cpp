@@ -4,6 +4,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "bundle/bundle.hpp"
+#include "bundle/sha256.hpp"
 #include "engines/registry.hpp"
 #include "lunart/error.hpp"
 #include "module.hpp"
@@ -59,6 +60,16 @@ class BoundNetwork {
 }  // namespace
 
 void bind_network(py::module_& m) {
+  m.def(
+      "check_bundle",
+      [](const std::filesystem::path& folder) {
+        const py::gil_scoped_release no_gil;
+        return open_bundle(folder).sha256;
+      },
+      py::arg("bundle"),
+      "The SHA-256 of a bundle's manifest. Raises BundleError when anything is wrong with it.");
+  m.def("sha256_of_file", &sha256_of_file, py::arg("path"),
+        "In hexadecimal. Raises BundleError when the file cannot be read.");
   py::class_<BoundNetwork>(m, "Network", "One artifact of a bundle, run by its native engine.")
       .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int>(),
            py::arg("bundle"), py::arg("model"), py::arg("artifact"), py::arg("threads") = 0,

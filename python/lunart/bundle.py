@@ -8,14 +8,13 @@ inside the bundle, and the size and SHA-256 of every file. It needs no PyTorch u
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lunart import _core
 from lunart.errors import BundleError
 
 if TYPE_CHECKING:
@@ -199,25 +198,23 @@ class Bundle:
         no bundle, another schema, a missing, changed or outside file, a field of another type.
         """
         root = Path(path)
-        raw = _read_manifest(root)
+        # The rules of a bundle (schema, paths, sizes, hashes, ranges) are the core's.
+        sha256 = _core.check_bundle(root)
         try:
-            data = json.loads(raw)
-        except ValueError as error:
+            data = json.loads((root / MANIFEST).read_bytes())
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{root / MANIFEST}: not JSON ({error})") from error
-        _check_schema(data, root)
         where = str(root / MANIFEST)
         models = _models(_field(data, "models", dict, where), f"{where}: models")
-        bundle = cls(
+        return cls(
             path=root,
             name=_field(data, "name", str, where),
-            sha256=hashlib.sha256(raw).hexdigest(),
+            sha256=sha256,
             models=models,
             pipeline=_field(data, "pipeline", dict, where),
             golden=_golden(_field(data, "golden", dict, where), f"{where}: golden"),
             manifest=data,
         )
-        bundle._check_files()
-        return bundle
 
     def model(self, name: str) -> Model:
         """The model of that name, or a ``BundleError`` that lists those there are."""
@@ -248,22 +245,10 @@ class Bundle:
         entry = self.model(model)
         return load_weights(self.file(entry.weights), entry.architecture)
 
-    def _check_files(self) -> None:
-        seen: set[str] = set()
-        for entry in self.entries():
-            if entry.file in seen:
-                raise BundleError(f"{self.path / MANIFEST}: {entry.file!r} is listed twice")
-            seen.add(entry.file)
-            _check_file(self.path, entry)
-
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """The SHA-256 of a file, in hexadecimal. Raises ``BundleError`` when it cannot be read."""
+    return _core.sha256_of_file(path)
 
 
 def is_bundle(path: Path) -> bool:
@@ -274,63 +259,6 @@ def is_bundle(path: Path) -> bool:
         return False
     schema = data.get("schema") if isinstance(data, dict) else None
     return isinstance(schema, str) and schema.startswith(f"{SCHEMA_NAME}/")
-
-
-def _read_manifest(root: Path) -> bytes:
-    if not root.exists():
-        raise BundleError(f"{root}: no such bundle; make one with luna-export")
-    if not root.is_dir():
-        raise BundleError(f"{root}: a bundle is a folder, this is a file")
-    try:
-        return (root / MANIFEST).read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"{root}: not a bundle, it has no {MANIFEST}") from None
-    except OSError as error:
-        raise BundleError(f"{root / MANIFEST}: cannot be read ({error.strerror})") from error
-
-
-def _check_schema(data: object, root: Path) -> None:
-    where = root / MANIFEST
-    schema = data.get("schema") if isinstance(data, dict) else None
-    match = re.fullmatch(rf"{re.escape(SCHEMA_NAME)}/(\d{{1,9}})", str(schema))
-    if match is None:
-        raise BundleError(f"{where}: not the manifest of a bundle (schema is {schema!r})")
-    version = int(match[1])
-    ours = f"this lunart reads {SCHEMA_NAME}/{SCHEMA_VERSION}"
-    if version > SCHEMA_VERSION:
-        raise BundleError(f"{where}: schema {schema} is newer, {ours}; update lunart")
-    if version < SCHEMA_VERSION:
-        raise BundleError(f"{where}: schema {schema} is older, {ours}; export the weights again")
-
-
-def _check_file(root: Path, entry: FileEntry) -> None:
-    path = root / entry.file
-    pure = PurePosixPath(entry.file)
-    inside = (
-        entry.file == pure.as_posix()
-        and not pure.is_absolute()
-        and ".." not in pure.parts
-        and not set("\\:\0") & set(entry.file)
-        # A link may leave although its name does not.
-        and path.resolve().is_relative_to(root.resolve())
-    )
-    if not inside or entry.file in ("", ".", MANIFEST):
-        raise BundleError(
-            f"{root / MANIFEST}: file {entry.file!r} is not a path inside the bundle; "
-            "do not use this bundle"
-        )
-    again = "the bundle is damaged, copy or export it again"
-    if not path.is_file():
-        raise BundleError(f"{path}: listed in {MANIFEST} but missing; {again}")
-    size = path.stat().st_size
-    if size != entry.bytes:
-        raise BundleError(f"{path}: {size} bytes, {MANIFEST} says {entry.bytes}; {again}")
-    found = sha256_of(path)
-    if found != entry.sha256:
-        raise BundleError(
-            f"{path}: SHA-256 {found[:12]}… differs from {entry.sha256[:12]}… in {MANIFEST}; "
-            f"{again}"
-        )
 
 
 def _models(data: dict[str, Any], where: str) -> dict[str, Model]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -40,6 +41,9 @@ def run(prog: str, body: Callable[[], None], *, extra: str) -> int:
 
     ``extra`` is the optional set of dependencies that a missing package is in.
     """
+    # PyTorch's threads spin while they wait for each other and starve when anything else runs; read
+    # when PyTorch is loaded, which no program has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_a_tick(stream)
     try:

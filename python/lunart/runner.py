@@ -63,6 +63,8 @@ class Runner:
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; expected 1 or more, or None for all")
+        if engine == "auto":
+            engine = os.environ.get("LUNART_ENGINE") or engine
         networks, version = None, ""
         if engine in PYTHON_ENGINES:
             networks, version = callable_networks(bundle, engine, threads)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -87,7 +88,13 @@ Bundle open_bundle(const fs::path& folder) {
   const fs::path path = folder / "manifest.json";
   const std::string text = read_manifest(path);
   Bundle bundle{folder, sha256(std::as_bytes(std::span(text))), parse_manifest(text, path)};
-  for (const BundleFile& file : files_of(bundle.manifest)) check_file(folder, file);
+  std::set<std::string> seen;
+  for (const BundleFile& file : files_of(bundle.manifest)) {
+    check_file(folder, file);
+    if (!seen.insert(file.file).second) {
+      throw Error(Errc::bundle, path.string() + ": lists \"" + file.file + "\" twice");
+    }
+  }
   return bundle;
 }
 

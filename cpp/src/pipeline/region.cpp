@@ -351,11 +351,15 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
   Cells inner = air;
   Cells loose = remove_outside(inner, hu, region.grid, options.outside_hu);
   const double cell_ml = step.x * step.y * step.z / 1000;
-  auto [lungs, small] = keep_lungs(
-      std::move(inner), air, hu, region.grid,
-      static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml)), options.outside_hu);
+  const auto least_cells = static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml));
+  auto [lungs, small] =
+      keep_lungs(std::move(inner), air, hu, region.grid, least_cells, options.outside_hu);
   if (tick) tick();
   remove_plain_air(loose, hu, region.grid, options.outside_hu);
+  if (std::ranges::find(lungs, 1) == lungs.end()) {
+    // The field of view cuts the lungs open in every slice.
+    lungs = keep_lungs(loose, air, hu, region.grid, least_cells, options.outside_hu).lungs;
+  }
   rejoin(lungs, either(std::move(loose), small), region.grid);
   if (tick) tick();
   const auto cells_of_disc = [&](double mm) {

@@ -15,7 +15,7 @@ struct RegionOptions {
   double outside_hu{-940};  // plain air is below, lung is above: only plain air at a slice's
                             // border is outside the body, and no part of plain air is lung
   double grid_mm{2};
-  double closing_mm{10};   // fills what juts into the lung from the pleura
+  double closing_mm{15};   // fills what juts into the lung from the pleura
   double margin_mm{6};     // beyond the closed lungs
   double min_lung_ml{5};   // smaller air is bowel gas or noise
   double max_hole_mm{60};  // a hole of a slice's lung up to this wide is tissue inside the lung
