@@ -116,8 +116,9 @@ void check(const Options& o) {
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
-  for (const auto& [a, b] : {std::pair(&o.json, &o.csv), std::pair(&o.mask, &o.region_mask)}) {
-    if (*a && *a == *b) misuse("two outputs are called \"" + **a + "\"");
+  if (o.json && o.json == o.csv) misuse("--json and --csv name the same output, " + *o.json);
+  if (o.mask && o.mask == o.region_mask) {
+    misuse("--mask and --region-mask name the same output, " + *o.mask);
   }
   for (const auto& output : {o.json, o.csv, o.mask, o.region_mask}) {
     if (!output || *output == "-") continue;
