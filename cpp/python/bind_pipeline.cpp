@@ -5,10 +5,13 @@
 
 #include "lunart/error.hpp"
 #include "module.hpp"
+#include "pipeline/classify.hpp"
 #include "pipeline/group.hpp"
 #include "pipeline/masks.hpp"
 #include "pipeline/orientation.hpp"
 #include "pipeline/region.hpp"
+#include "pipeline/segment.hpp"
+#include "python/tensors.hpp"
 
 namespace py = pybind11;
 
@@ -61,6 +64,30 @@ py::tuple group_mask(const Volume& scan, const ByteArray& mask, int erosion,
   return py::make_tuple(components, shaped(labels, n));
 }
 
+FloatArray slice_input(const Volume& scan, std::int64_t index, int context_slices) {
+  const IrcIndex n = scan.geometry.shape;
+  if (index < 0 || index >= n.index || context_slices < 0) {
+    throw Error(Errc::usage, "slice " + std::to_string(index) + " with " +
+                                 std::to_string(context_slices) +
+                                 " on each side is not in a scan of " + std::to_string(n.index));
+  }
+  std::vector<float> input;
+  fill_input(scan, index, {0, 0, n.row, n.col}, {.context_slices = context_slices}, input);
+  const std::array<std::int64_t, 3> shape{2 * context_slices + 1, n.row, n.col};
+  return to_numpy(shape, input);
+}
+
+FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
+                const std::array<std::int64_t, 3>& size) {
+  for (const std::int64_t n : size) {
+    if (n < 1 || n > 512) throw Error(Errc::usage, "a crop of " + std::to_string(n) + " voxels");
+  }
+  std::vector<float> voxels(static_cast<std::size_t>(size[0] * size[1] * size[2]));
+  copy_crop(scan, {centre[0], centre[1], centre[2]}, {.crop = {size[0], size[1], size[2]}},
+            voxels.data());
+  return to_numpy(size, voxels);
+}
+
 py::array_t<std::uint8_t> lung_region(const Volume& scan) {
   const Masks masks{
       Orientation{}, scan.geometry.shape, {}, find_lung_region(scan, RegionOptions{}, {})};
@@ -92,6 +119,10 @@ void bind_pipeline(py::module_& m) {
       "group", &group_mask, py::arg("scan"), py::arg("mask"), py::arg("erosion"),
       py::arg("min_component_mm3"),
       "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");
+  m.def("slice_input", &slice_input, py::arg("scan"), py::arg("index"), py::arg("context_slices"),
+        "What the segmentation network sees of a whole slice: (slices, rows, cols), clamped HU.");
+  m.def("crop", &crop, py::arg("scan"), py::arg("center_irc"), py::arg("crop_irc"),
+        "What a 3-D network sees around a centre: (index, row, col), clamped HU.");
   m.def("lung_region", &lung_region, py::arg("scan"),
         "The lung region of a scan in LPS orientation with default settings: uint8, 1 inside.");
   m.def(

@@ -1,11 +1,13 @@
 // The extension module lunart._core: the C++ core as Python sees it. One binding file a subject.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <string_view>
 
 #include "lunart/error.hpp"
 #include "lunart/runner.hpp"
 #include "module.hpp"
+#include "threads.hpp"
 
 namespace py = pybind11;
 
@@ -24,6 +26,16 @@ const char* class_of(Errc code) {
     case Errc::internal: break;
   }
   return "LunartError";
+}
+
+// By rising code.
+std::vector<std::pair<int, std::string>> exit_codes() {
+  std::vector<std::pair<int, std::string>> list;
+  for (const Errc code : {Errc::internal, Errc::usage, Errc::scan, Errc::bundle, Errc::engine,
+                          Errc::check, Errc::output, Errc::interrupted}) {
+    list.emplace_back(exit_code(code), sentence(code));
+  }
+  return list;
 }
 
 // By value, as pybind11 hands it over.
@@ -51,6 +63,10 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of lunart: scans, the pipeline, engines.";
   m.attr("__version__") = std::string(lunart::version());
   py::register_local_exception_translator(lunart::translate);
+  m.def("thread_count", &lunart::thread_count, py::arg("wanted"),
+        "The threads of a run; 0 becomes every processor this process may use. Raises UsageError.");
+  m.def("exit_codes", &lunart::exit_codes,
+        "Every kind of error: (exit code of a program, sentence).");
   lunart::bind_io(m);
   lunart::bind_network(m);
   lunart::bind_pipeline(m);

@@ -16,6 +16,29 @@ std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n) {
                     std::max<std::int64_t>(0, n - size));
 }
 
+void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
+                          std::vector<double>& to) {
+  const std::vector<std::int64_t> expected{static_cast<std::int64_t>(batch), 2};
+  if (outputs.size() != 2 || outputs[1].shape != expected) {
+    throw Error(Errc::engine,
+                "a 3-D network returned " + std::to_string(outputs.size()) +
+                    " outputs or another shape; expected logits and probability of " +
+                    std::to_string(batch) +
+                    "x2; the artifact does not fit the manifest (run luna_infer --selfcheck)");
+  }
+  for (std::size_t k = 0; k < batch; ++k) {
+    const double probability = outputs[1].data[2 * k + 1];
+    if (!std::isfinite(probability)) {
+      throw Error(Errc::engine,
+                  "a 3-D network returned a probability that is not a number; "
+                  "run luna_infer --selfcheck");
+    }
+    to.push_back(probability);
+  }
+}
+
+}  // namespace
+
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
   const IrcIndex n = volume.geometry.shape;
   const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index);
@@ -40,29 +63,6 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
       },
       volume.hu);
 }
-
-void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
-                          std::vector<double>& to) {
-  const std::vector<std::int64_t> expected{static_cast<std::int64_t>(batch), 2};
-  if (outputs.size() != 2 || outputs[1].shape != expected) {
-    throw Error(Errc::engine,
-                "a 3-D network returned " + std::to_string(outputs.size()) +
-                    " outputs or another shape; expected logits and probability of " +
-                    std::to_string(batch) +
-                    "x2; the artifact does not fit the manifest (run luna_infer --selfcheck)");
-  }
-  for (std::size_t k = 0; k < batch; ++k) {
-    const double probability = outputs[1].data[2 * k + 1];
-    if (!std::isfinite(probability)) {
-      throw Error(Errc::engine,
-                  "a 3-D network returned a probability that is not a number; "
-                  "run luna_infer --selfcheck");
-    }
-    to.push_back(probability);
-  }
-}
-
-}  // namespace
 
 std::vector<double> classify(const Volume& volume, std::span<const Irc> centres,
                              const NetworkFunction& network, const ClassifyOptions& options,

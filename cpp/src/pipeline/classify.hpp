@@ -17,6 +17,9 @@ struct ClassifyOptions {
   std::size_t batch{8};
 };
 
+// The crop around a centre, clamped, into `to` (room for a crop); the rule is below.
+void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& options, float* to);
+
 // Probability of the positive class for the crop around each centre. The crop starts at the centre,
 // rounded half to even as NumPy does, less half its size; it is shifted inside the scan, and where
 // the scan is shorter than the crop it holds the whole scan and window.low around it.

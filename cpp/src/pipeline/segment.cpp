@@ -28,31 +28,6 @@ Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const Segment
   return {std::min(first, whole - size), size};
 }
 
-// Clamped HU of the box in the slices around `index`, in (slice, row, col) order.
-void fill_input(const Volume& volume, std::int64_t index, const Box& box, const SegmentOptions& o,
-                std::vector<float>& input) {
-  const IrcIndex n = volume.geometry.shape;
-  const std::int64_t inside = std::min(box.cols, n.col - box.col);
-  input.resize(static_cast<std::size_t>((2 * o.context_slices + 1) * box.rows * box.cols));
-  std::visit(
-      [&](auto voxels) {
-        float* to = input.data();
-        for (int s = -o.context_slices; s <= o.context_slices; ++s) {
-          const std::int64_t i = std::clamp<std::int64_t>(index + s, 0, n.index - 1);
-          for (std::int64_t r = 0; r < box.rows; ++r) {
-            const std::int64_t row = std::min(box.row + r, n.row - 1);
-            const auto* from = voxels.data() + (i * n.row + row) * n.col + box.col;
-            for (std::int64_t c = 0; c < inside; ++c) {
-              to[c] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
-            }
-            std::fill(to + inside, to + box.cols, to[inside - 1]);
-            to += box.cols;
-          }
-        }
-      },
-      volume.hu);
-}
-
 void append_runs(const std::vector<float>& probability, std::int64_t index, const Box& box,
                  float threshold, RunMask& mask) {
   const std::int64_t rows = std::min(box.rows, mask.shape().row - box.row);
@@ -89,6 +64,30 @@ void require_shape(const std::vector<Tensor>& outputs, const Box& box) {
 }
 
 }  // namespace
+
+void fill_input(const Volume& volume, std::int64_t index, const Box& box, const SegmentOptions& o,
+                std::vector<float>& input) {
+  const IrcIndex n = volume.geometry.shape;
+  const std::int64_t inside = std::min(box.cols, n.col - box.col);
+  input.resize(static_cast<std::size_t>((2 * o.context_slices + 1) * box.rows * box.cols));
+  std::visit(
+      [&](auto voxels) {
+        float* to = input.data();
+        for (int s = -o.context_slices; s <= o.context_slices; ++s) {
+          const std::int64_t i = std::clamp<std::int64_t>(index + s, 0, n.index - 1);
+          for (std::int64_t r = 0; r < box.rows; ++r) {
+            const std::int64_t row = std::min(box.row + r, n.row - 1);
+            const auto* from = voxels.data() + (i * n.row + row) * n.col + box.col;
+            for (std::int64_t c = 0; c < inside; ++c) {
+              to[c] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
+            }
+            std::fill(to + inside, to + box.cols, to[inside - 1]);
+            to += box.cols;
+          }
+        }
+      },
+      volume.hu);
+}
 
 std::vector<std::optional<Box>> slice_boxes(const IrcIndex& shape,
                                             const std::optional<LungRegion>& region,

@@ -35,6 +35,10 @@ struct SegmentOptions {
                                                           const std::optional<LungRegion>& region,
                                                           const SegmentOptions& options);
 
+// Clamped HU of the box in the slices around `index`, in (slice, row, col) order, into `input`.
+void fill_input(const Volume& volume, std::int64_t index, const Box& box,
+                const SegmentOptions& options, std::vector<float>& input);
+
 // `step(done, total)` is called before the first slice and after each, and may throw.
 [[nodiscard]] RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
                               const NetworkFunction& network, const SegmentOptions& options,
