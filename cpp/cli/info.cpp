@@ -83,17 +83,26 @@ std::string describe(const Options& options, bool as_json) {
 std::string text_of(const std::vector<Check>& checks) {
   std::string out;
   std::size_t failed = 0;
+  std::size_t skipped = 0;
   for (const Check& c : checks) {
+    const std::string subject = c.model + "/" + c.artifact + " " + c.check;
+    if (c.skipped) {
+      ++skipped;
+      out += "[-] " + subject + ": " + c.detail + "\n";
+      continue;
+    }
     failed += c.passed ? 0 : 1;
     std::array<char, 96> numbers{};
     std::snprintf(numbers.data(), numbers.size(), "%.3g (limit %.3g)", c.value, c.limit);
-    out += std::string(c.passed ? "[✓] " : "[✗] ") + c.model + "/" + c.artifact + " " + c.check +
-           ": " + (std::isinf(c.value) ? std::string("failed") : numbers.data()) +
+    out += std::string(c.passed ? "[✓] " : "[✗] ") + subject + ": " +
+           (std::isinf(c.value) ? std::string("failed") : numbers.data()) +
            (c.detail.empty() ? "" : ", " + c.detail) + "\n";
   }
-  return out + (failed == 0 ? "all " + std::to_string(checks.size()) + " checks passed\n"
-                            : std::to_string(failed) + " of " + std::to_string(checks.size()) +
-                                  " checks failed\n");
+  const std::size_t run = checks.size() - skipped;
+  return out +
+         (failed == 0 ? "all " + std::to_string(run) + " checks passed"
+                      : std::to_string(failed) + " of " + std::to_string(run) + " checks failed") +
+         (skipped == 0 ? "" : ", " + std::to_string(skipped) + " artifact not checked") + "\n";
 }
 
 std::string json_of(const std::vector<Check>& checks) {
@@ -106,7 +115,7 @@ std::string json_of(const std::vector<Check>& checks) {
                     {"check", c.check},
                     {"value", std::isfinite(c.value) ? Json(c.value) : Json(nullptr)},
                     {"limit", c.limit},
-                    {"passed", c.passed},
+                    {"passed", c.skipped ? Json(nullptr) : Json(c.passed)},
                     {"detail", c.detail}});
   }
   return Json{{"schema", "lunart.selfcheck/1"}, {"passed", passed}, {"checks", list}}.dump(

@@ -92,6 +92,9 @@ int infer(const Options& o) {
       }
       std::fprintf(stderr, "luna_infer: error: %s\n", error.what());
       if (status == 0) status = exit_code(error.code());
+    } catch (const std::bad_alloc&) {
+      stop = Error(Errc::internal, scan.string() + ": out of memory");
+      break;
     }
   }
   if (!json.empty() || !stop) {

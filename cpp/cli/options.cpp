@@ -81,15 +81,6 @@ ProgressStyle progress_of(const std::string& text) {
   misuse("--progress is \"" + text + "\"; expected bar, json or none");
 }
 
-fs::path mask_path(const char* name, const char* text) {
-  fs::path path = text;
-  if (path.extension() != ".mhd" && path.extension() != ".mha") {
-    misuse(std::string("--") + name + " is \"" + text +
-           "\"; expected a file ending in .mhd or .mha");
-  }
-  return path;
-}
-
 void apply(int letter, Options& o) {
   switch (letter) {
     case kBundle: o.runner.bundle = optarg; break;
@@ -100,8 +91,8 @@ void apply(int letter, Options& o) {
     case kAllCandidates: o.all_candidates = true; break;
     case kJson: o.json = optarg; break;
     case kCsv: o.csv = optarg; break;
-    case kMask: o.mask = mask_path("mask", optarg).string(); break;
-    case kRegionMask: o.region_mask = mask_path("region-mask", optarg).string(); break;
+    case kMask: o.mask = optarg; break;
+    case kRegionMask: o.region_mask = optarg; break;
     case kProgress: o.progress = progress_of(optarg); break;
     case kInfo: o.task = Task::info; break;
     case kSelfcheck: o.task = Task::selfcheck; break;
@@ -116,17 +107,16 @@ void check(const Options& o) {
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
-  if (o.json && o.json == o.csv) misuse("--json and --csv name the same output, " + *o.json);
-  if (o.mask && o.mask == o.region_mask) {
-    misuse("--mask and --region-mask name the same output, " + *o.mask);
-  }
-  for (const auto& output : {o.json, o.csv, o.mask, o.region_mask}) {
-    if (!output || *output == "-") continue;
-    if (output->empty()) misuse("--json and --csv need the name of a file, or -");
-    const fs::path path = *output;
-    check_output(path, {});
-    for (const fs::path& scan : o.scans) check_output(path, scan);
-  }
+  if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
+  const auto file = [](const std::optional<std::string>& output) {
+    if (output && output->empty()) misuse("an output has no name; give a file, or - for --json");
+    return output && *output != "-" ? *output : std::string();
+  };
+  check_outputs({.json = file(o.json),
+                 .csv = file(o.csv),
+                 .mask = file(o.mask),
+                 .region_mask = file(o.region_mask)},
+                o.scans);
 }
 
 // What getopt_long refused: it names a letter, and has just stepped over a word.

@@ -25,7 +25,8 @@ class Reporter {
   explicit Reporter(ProgressStyle style) : style_(style), terminal_(isatty(STDERR_FILENO) == 1) {}
 
   void operator()(const Progress& p) {
-    if (interrupted != 0) throw Error(Errc::interrupted, "interrupted before the scan was finished");
+    if (interrupted != 0)
+      throw Error(Errc::interrupted, "interrupted before the scan was finished");
     if (style_ == ProgressStyle::none) return;
     if (p.stage != stage_ || p.done == 0) {
       if (p.stage != stage_) stage_began_ = Clock::now();

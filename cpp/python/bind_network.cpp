@@ -28,7 +28,6 @@ class BoundNetwork {
     const ArtifactEntry& entry = choose_artifact(bundle, model, choice.artifacts);
     engine_ = std::move(choice.engine);
     run_ = engine_->load(bundle.path_of(entry));
-    path_ = bundle.path_of(entry);
   }
 
   std::vector<FloatArray> operator()(const FloatArray& input) const {
@@ -43,18 +42,9 @@ class BoundNetwork {
     return arrays;
   }
 
-  [[nodiscard]] std::map<std::string, FloatArray> weights() const {
-    std::map<std::string, FloatArray> arrays;
-    for (const auto& [name, tensor] : engine_->weights(path_)) {
-      arrays.emplace(name, to_numpy(tensor.shape, tensor.data));
-    }
-    return arrays;
-  }
-
  private:
   std::unique_ptr<Engine> engine_;  // outlives run_
   NetworkFunction run_;
-  std::filesystem::path path_;
 };
 
 }  // namespace
@@ -75,9 +65,7 @@ void bind_network(py::module_& m) {
            py::arg("bundle"), py::arg("model"), py::arg("artifact"), py::arg("threads") = 0,
            "Raises BundleError or EngineError.")
       .def("__call__", &BoundNetwork::operator(), py::arg("input"),
-           "The outputs, in the manifest's order, of one batch.")
-      .def("weights", &BoundNetwork::weights,
-           "The artifact's float weights by name; empty where the format keeps no names.");
+           "The outputs, in the manifest's order, of one batch.");
 }
 
 }  // namespace lunart

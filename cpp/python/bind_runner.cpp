@@ -91,6 +91,10 @@ Volume scan_of(const py::array& given, const Geometry& geometry, std::string ser
     throw Error(Errc::scan, "the array is of type " + py::str(given.dtype()).cast<std::string>() +
                                 "; expected integers or floats in HU");
   }
+  if (given.ndim() != 3 || given.shape(0) != geometry.shape.index ||
+      given.shape(1) != geometry.shape.row || given.shape(2) != geometry.shape.col) {
+    throw Error(Errc::scan, "the array's shape is not the geometry's");
+  }
   const py::array array = py::array::ensure(given, py::array::c_style);
   Volume volume{geometry, {}, {}, std::move(series_uid), std::move(path)};
   if (*element == Element::int16) {
@@ -155,6 +159,7 @@ py::list selfcheck_list(const std::filesystem::path& bundle, const std::string& 
     entry["value"] = c.value;
     entry["limit"] = c.limit;
     entry["passed"] = c.passed;
+    entry["skipped"] = c.skipped;
     entry["detail"] = c.detail;
     list.append(entry);
   }
@@ -205,8 +210,16 @@ void bind_result(py::module_& m) {
 void bind_runner(py::module_& m) {
   m.def("scan_from_array", &scan_of, py::arg("array"), py::arg("geometry"), py::arg("series_uid"),
         py::arg("path"), "A Scan over (index, row, col) HU. Raises ScanError.");
-  m.def("check_output", &check_output, py::arg("output"), py::arg("scan"),
-        "Raises OutputError (no such folder) or UsageError (it would replace the scan).");
+  m.def(
+      "check_outputs",
+      [](const std::string& json, const std::string& csv, const std::string& mask,
+         const std::string& region_mask, const std::string& scan) {
+        check_outputs({json, csv, mask, region_mask},
+                      scan.empty() ? std::vector<std::filesystem::path>{}
+                                   : std::vector<std::filesystem::path>{scan});
+      },
+      py::kw_only(), py::arg("json"), py::arg("csv"), py::arg("mask"), py::arg("region_mask"),
+      py::arg("scan"), "Empty: not written. Raises UsageError or OutputError.");
   bind_result(m);
   py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
       .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),

@@ -11,6 +11,10 @@ namespace lunart {
 namespace {
 
 // 2048 x 2048 x 1024: more than any chest CT, and int16 voxels still fit a workstation's memory.
+// Generous for any scanner, and far from where sums of volumes stop being finite.
+constexpr double kLeastSpacing = 1e-3;
+constexpr double kMostSpacing = 1e3;
+constexpr double kFarthestOrigin = 1e7;
 constexpr std::int64_t kMaxVoxels = std::int64_t{1} << 32;
 constexpr std::int64_t kMaxAxis = std::numeric_limits<std::int32_t>::max();
 constexpr double kMinDeterminant = 1e-3;
@@ -81,14 +85,17 @@ void Geometry::validate(const char* source) const {
   check_shape(source, shape);
   const std::array<double, 3> mm{spacing.x, spacing.y, spacing.z};
   for (const double s : mm) {
-    if (!std::isfinite(s) || s <= 0) {
-      fail(source, "spacing (x, y, z) = " + text_of(mm) + " mm: each must be positive and finite");
+    if (!(s >= kLeastSpacing && s <= kMostSpacing)) {
+      fail(source, "spacing (x, y, z) = " + text_of(mm) +
+                       " mm: each must be positive and finite, from " + text_of(kLeastSpacing) +
+                       " to " + text_of(kMostSpacing));
     }
   }
   const std::array<double, 3> start{origin.x, origin.y, origin.z};
   for (const double o : start) {
-    if (!std::isfinite(o)) {
-      fail(source, "origin (x, y, z) = " + text_of(start) + " mm: each must be finite");
+    if (!(std::abs(o) <= kFarthestOrigin)) {
+      fail(source, "origin (x, y, z) = " + text_of(start) + " mm: each must be finite, at most " +
+                       text_of(kFarthestOrigin) + " from 0");
     }
   }
   const double det = std::abs(determinant(direction));

@@ -43,6 +43,16 @@ double peak_rss_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;  // Linux counts in KiB
 }
 
+void require_consistent(const Volume& scan) {
+  const std::string source = scan.path.empty() ? "the array" : scan.path;
+  scan.geometry.validate(source.c_str());
+  const std::size_t held = std::visit([](auto voxels) { return voxels.size(); }, scan.hu);
+  if (held != scan.geometry.voxel_count()) {
+    throw Error(Errc::scan, source + ": holds " + std::to_string(held) + " voxels and its shape " +
+                                std::to_string(scan.geometry.voxel_count()));
+  }
+}
+
 double sphere_diameter(double volume) {
   return std::cbrt(6 * volume / std::numbers::pi);
 }
@@ -99,7 +109,7 @@ class Runner::Impl {
   }
 
   Result run_volume(const Volume& stored, const ProgressCallback& progress) {
-    stored.geometry.validate(stored.path.empty() ? "the array" : stored.path.c_str());
+    require_consistent(stored);
     const PipelineSettings& settings = bundle_.manifest.pipeline;
     Stopwatch total;
     Stopwatch watch;

@@ -1,7 +1,9 @@
 // The proof on the customer's machine: golden vectors through every artifact that this build can
 // run, their weights against the recorded ones, and the golden scan from reading to nodules.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -20,6 +22,9 @@ using Tensors = std::map<std::string, Tensor>;
 
 constexpr double kNearThreshold = 1e-3;  // a nodule this close may fall either way
 constexpr double kCentreVoxels = 0.5;
+constexpr double kCentreMm = 0.5;
+constexpr double kDiameterShare = 0.05;
+constexpr double kGeometry = 1e-9;
 // Where every probability is near zero, as on air, a ratio of two rounding errors says nothing.
 constexpr double kLeastPower = 0.01;
 constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -30,7 +35,13 @@ class Report {
       : model_(std::move(model)), artifact_(std::move(artifact)) {}
 
   void add(const std::string& check, double value, double limit, const std::string& detail = {}) {
-    checks_.push_back({model_, artifact_, check, value, limit, value <= limit, detail});
+    checks_.push_back({.model = model_,
+                       .artifact = artifact_,
+                       .check = check,
+                       .value = value,
+                       .limit = limit,
+                       .passed = value <= limit,
+                       .detail = detail});
   }
   void fail(const std::string& check, const std::string& detail) { add(check, kNever, 0, detail); }
   void move_to(std::vector<Check>& all) { std::ranges::move(checks_, std::back_inserter(all)); }
@@ -90,20 +101,26 @@ void check_case(const NetworkFunction& network, const std::string& name, const T
   }
 }
 
-// How many weights differ from weights.safetensors, bit for bit.
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape == b.shape &&
+         std::memcmp(a.data.data(), b.data.data(), a.data.size() * sizeof(float)) == 0;
+}
+
+// How many weights are missing, surplus or differ from weights.safetensors in any bit.
 void check_weights(const Tensors& got, const Tensors& expected, Report& report) {
-  if (got.empty()) return;  // the format keeps no names
   double different = 0;
   std::string first;
+  const auto differs = [&](const std::string& name) {
+    if (different++ == 0) first = "first: " + name;
+  };
   for (const auto& [name, tensor] : expected) {
     const auto found = got.find(name);
-    if (found != got.end() && found->second.shape == tensor.shape &&
-        found->second.data == tensor.data) {
-      continue;
-    }
-    if (different++ == 0) first = name;
+    if (found == got.end() || !same_bits(found->second, tensor)) differs(name);
   }
-  report.add("weights differing", different, 0, first.empty() ? "" : "first: " + first);
+  for (const auto& [name, tensor] : got) {
+    if (!expected.contains(name)) differs(name);
+  }
+  report.add("weights differing", different, 0, first);
 }
 
 void check_artifact(const Bundle& bundle, Engine& engine, const std::string& model,
@@ -116,8 +133,9 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
                                   ", so it proves nothing; export it again");
   }
   try {
-    check_weights(engine.weights(bundle.path_of(artifact)),
-                  read_safetensors(bundle.path_of(entry.weights)), report);
+    if (const auto weights = engine.weights(bundle.path_of(artifact))) {
+      check_weights(*weights, read_safetensors(bundle.path_of(entry.weights)), report);
+    }
     const NetworkFunction network = engine.load(bundle.path_of(artifact));
     const Tensors golden = read_safetensors(bundle.path_of(vectors->second));
     std::size_t cases = 0;
@@ -134,47 +152,73 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
   }
 }
 
-double distance_in_voxels(const Finding& got, const Json& expected) {
-  const auto irc = expected.at("center_irc").get<std::array<double, 3>>();
-  return std::max({std::abs(got.center_irc.index - irc[0]), std::abs(got.center_irc.row - irc[1]),
-                   std::abs(got.center_irc.col - irc[2])});
+template <class Triple>
+double farthest_axis(const Triple& got, const Json& expected) {
+  const auto [a, b, c] = got;
+  const auto e = expected.get<std::array<double, 3>>();
+  return std::max({std::abs(a - e[0]), std::abs(b - e[1]), std::abs(c - e[2])});
 }
 
-// Every nodule of one side that is not near the threshold has its like on the other.
-void compare_nodules(const Result& got, const Json& expected, const Limits& limits,
-                     Report& report) {
-  const Json& nodules = expected.at("nodules");
-  const auto is_near = [&](double p) { return std::abs(p - got.threshold) <= kNearThreshold; };
-  double missing = 0;
-  double surplus = 0;
-  double farthest = 0;
+// Findings of one side that are not near the threshold must have their like on the other: a centre
+// within half a voxel. What the pairs differ by is reported.
+void compare_findings(const std::string& kind, const std::vector<Finding>& got,
+                      const Json& expected, double threshold, const Limits& limits,
+                      Report& report) {
+  const auto is_near = [&](double p) { return std::abs(p - threshold) <= kNearThreshold; };
+  double lost = 0;
+  double millimetres = 0;
   double probability = 0;
-  std::vector<bool> taken(got.nodules.size());
-  for (const Json& wanted : nodules) {
+  double diameter = 0;
+  std::vector<bool> taken(got.size());
+  for (const Json& wanted : expected) {
     const auto p = wanted.at("probability").get<double>();
-    std::size_t nearest = taken.size();
+    std::size_t nearest = got.size();
     double least = kCentreVoxels;
-    for (std::size_t k = 0; k < taken.size(); ++k) {
-      const double d = distance_in_voxels(got.nodules[k], wanted);
+    for (std::size_t k = 0; k < got.size(); ++k) {
+      const double d = farthest_axis(got[k].center_irc, wanted.at("center_irc"));
       if (taken[k] || d > least) continue;
       nearest = k;
       least = d;
     }
-    if (nearest == taken.size()) {
-      missing += is_near(p) ? 0 : 1;
+    if (nearest == got.size()) {
+      lost += is_near(p) ? 0 : 1;
       continue;
     }
     taken[nearest] = true;
-    farthest = std::max(farthest, least);
-    probability = std::max(probability, std::abs(got.nodules[nearest].probability - p));
+    const Finding& like = got[nearest];
+    millimetres =
+        std::max(millimetres, farthest_axis(like.center_xyz_mm, wanted.at("center_xyz_mm")));
+    probability = std::max(probability, std::abs(like.probability - p));
+    diameter =
+        std::max(diameter, std::abs(like.diameter_mm / wanted.at("diameter_mm").get<double>() - 1));
   }
-  for (std::size_t k = 0; k < taken.size(); ++k) {
-    if (!taken[k] && !is_near(got.nodules[k].probability)) ++surplus;
+  for (std::size_t k = 0; k < got.size(); ++k) {
+    if (!taken[k] && !is_near(got[k].probability)) ++lost;
   }
-  report.add("nodules missing", missing, 0, "of " + std::to_string(nodules.size()));
-  report.add("nodules surplus", surplus, 0);
-  report.add("centre distance (voxels)", farthest, kCentreVoxels);
-  report.add("probability max_abs", probability, limits.max_abs);
+  report.add(kind + " without a like", lost, 0,
+             std::to_string(got.size()) + " here, " + std::to_string(expected.size()) + " golden");
+  report.add(kind + " centre (mm)", millimetres, kCentreMm);
+  report.add(kind + " diameter (share)", diameter, kDiameterShare);
+  report.add(kind + " probability max_abs", probability, limits.max_abs);
+}
+
+double geometry_difference(const Geometry& got, const Json& scan) {
+  const auto spacing = farthest_axis(got.spacing, scan.at("spacing_mm"));
+  const auto origin = farthest_axis(got.origin, scan.at("origin_mm"));
+  const auto direction = scan.at("direction").get<std::array<double, 9>>();
+  double most = std::max(spacing, origin);
+  for (std::size_t k = 0; k < direction.size(); ++k) {
+    most = std::max(most, std::abs(got.direction[k] - direction[k]));
+  }
+  return most;
+}
+
+void compare_results(const Result& got, const Json& expected, const Limits& limits,
+                     Report& report) {
+  report.add("scan geometry", geometry_difference(got.geometry, expected.at("scan")), kGeometry);
+  compare_findings("candidates", got.candidates, expected.at("candidates"), got.threshold, limits,
+                   report);
+  compare_findings("nodules", got.nodules, expected.at("nodules"), got.threshold, limits, report);
 }
 
 void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::string& artifact,
@@ -194,7 +238,7 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
     const Result got = Runner(of_artifact).run(bundle.path_of(*manifest.golden_scan));
-    compare_nodules(got, expected, manifest.limits, report);
+    compare_results(got, expected, manifest.limits, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
   } catch (const Error& error) {
@@ -228,27 +272,36 @@ bool has_artifact(const Bundle& bundle, const std::string& name) {
 
 std::vector<Check> selfcheck(const RunnerOptions& options) {
   const Bundle bundle = open_bundle(options.bundle);
+  const int threads = thread_count(options.threads);
+  require_known_engine(options.engine);
   std::vector<Check> checks;
-  std::string why;
+  std::vector<Check> left_out;
   for (const EngineEntry& entry : engine_list()) {
     for (const std::string& artifact : entry.artifacts) {
       const bool wanted =
           options.engine == "auto" || options.engine == entry.name || options.engine == artifact;
       if (!wanted || !has_artifact(bundle, artifact)) continue;
       try {
-        const auto engine =
-            entry.open(thread_count(options.threads), bundle.manifest.torch_version);
+        const auto engine = entry.open(threads, bundle.manifest.torch_version);
         check_artifact_of_all_models(bundle, *engine, artifact, options, checks);
       } catch (const Error& error) {
         if (error.code() != Errc::engine) throw;
-        why += std::string("\n  ") + error.what();
+        left_out.push_back({.model = "all",
+                            .artifact = artifact,
+                            .check = "not checked",
+                            .passed = true,
+                            .skipped = true,
+                            .detail = error.what()});
       }
     }
   }
   if (checks.empty()) {
+    std::string why;
+    for (const Check& check : left_out) why += "\n  " + check.detail;
     throw Error(Errc::engine, "no artifact of " + bundle.folder.string() +
                                   " could be checked with engine " + options.engine + why);
   }
+  std::ranges::move(left_out, std::back_inserter(checks));
   return checks;
 }
 

@@ -1,9 +1,8 @@
 """Reading a bundle: the folder that ``luna-export`` writes and every engine reads.
 
-The contract is ``docs/bundle.md``; the native reader is in C++, this one serves what Python needs
-by itself (export, verification, eager PyTorch). Opening checks the schema, that every path stays
-inside the bundle, and the size and SHA-256 of every file. It needs no PyTorch until
-:meth:`Bundle.eager`.
+The contract is ``docs/bundle.md``. Its rules (schema, roles, paths, sizes, hashes, ranges) are
+checked by the core; what is here turns a manifest that the core accepted into values for export,
+verification and eager PyTorch. It needs no PyTorch until :meth:`Bundle.eager`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,9 @@ MANIFEST = "manifest.json"
 
 #: The networks of a bundle in the order in which a scan meets them; the last is optional.
 ROLES = ("segmentation", "classification", "malignancy")
+
+# The core reads no manifest that is larger.
+_LARGEST_MANIFEST = 4 << 20
 
 _T = TypeVar("_T")
 
@@ -198,7 +200,6 @@ class Bundle:
         no bundle, another schema, a missing, changed or outside file, a field of another type.
         """
         root = Path(path)
-        # The rules of a bundle (schema, paths, sizes, hashes, ranges) are the core's.
         sha256 = _core.check_bundle(root)
         try:
             data = json.loads((root / MANIFEST).read_bytes())
@@ -253,20 +254,47 @@ def sha256_of(path: Path) -> str:
 
 def is_bundle(path: Path) -> bool:
     """Whether a folder holds a manifest of a bundle, of whatever version."""
+    return _manifest_at(path) is not None
+
+
+def listed_files(path: Path) -> set[str]:
+    """Every file that the manifest in a folder lists, of whatever version; itself included.
+
+    For telling a bundle's files from a user's, where the bundle may be damaged or of a version
+    that :meth:`Bundle.open` refuses. Empty when the folder is no bundle.
+    """
+    manifest = _manifest_at(path)
+    if manifest is None:
+        return set()
+    files = {MANIFEST}
+    waiting: list[Any] = [manifest]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            # A checkpoint that a model came from has no "bytes": it is no file of the bundle.
+            if {"file", "bytes", "sha256"} <= set(value) and isinstance(value["file"], str):
+                files.add(value["file"])
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return files
+
+
+def _manifest_at(path: Path) -> dict[str, Any] | None:
+    file = path / MANIFEST
     try:
-        data = json.loads((path / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return False
+        if not file.is_file():  # a pipe would keep us waiting
+            return None
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST_MANIFEST + 1)
+        data = json.loads(content) if len(content) <= _LARGEST_MANIFEST else None
+    except (OSError, ValueError, RecursionError):
+        return None
     schema = data.get("schema") if isinstance(data, dict) else None
-    return isinstance(schema, str) and schema.startswith(f"{SCHEMA_NAME}/")
+    return data if isinstance(schema, str) and schema.startswith(f"{SCHEMA_NAME}/") else None
 
 
 def _models(data: dict[str, Any], where: str) -> dict[str, Model]:
-    unknown = sorted(set(data) - set(ROLES))
-    if unknown:
-        raise BundleError(f"{where}: {unknown[0]!r} is none of {', '.join(ROLES)}")
-    for role in ROLES[:2]:
-        _field(data, role, dict, where)
     return {role: _model(role, data[role], f"{where}.{role}") for role in ROLES if role in data}
 
 

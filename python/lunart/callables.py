@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from lunart import _core
 from lunart.bundle import Bundle
 from lunart.engines import EAGER, FloatArray, NetworkFunction, open_network
 from lunart.errors import EngineError
@@ -32,6 +33,7 @@ def callable_networks(
 ) -> tuple[dict[str, CoreFunction], str]:
     """A function for each model of the bundle, and the version of what runs them.
 
+    ``threads`` None: every processor this process may use.
     Raises ``BundleError``, or ``EngineError`` when the engine's package is not installed.
     """
     artifact, package, extra = PYTHON_ENGINES[engine]
@@ -42,9 +44,11 @@ def callable_networks(
             f"{engine}: {package} is not installed: pip install 'lunart[{extra}]'"
         ) from error
     opened = Bundle.open(os.fspath(bundle))
+    # A number, never an engine's own choice: the result tells how many threads ran.
+    count = _core.thread_count(threads or 0)
     networks = {}
     for model in opened.models.values():
-        network = open_network(opened, model.name, artifact, threads)
+        network = open_network(opened, model.name, artifact, count)
         names = [spec.name for spec in model.signature.outputs]
         networks[model.name] = _in_order(network, names, f"{engine}, model {model.name}")
     return networks, version

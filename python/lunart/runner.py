@@ -99,9 +99,14 @@ class Runner:
         numbers of ``direction``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to
         write, as the program's options do.
         """
-        for path in (json, csv, mask, region_mask):
-            if path is not None:
-                _core.check_output(path, scan if isinstance(scan, str | os.PathLike) else "")
+        is_path = isinstance(scan, str | os.PathLike)
+        _core.check_outputs(
+            json=_name(json),
+            csv=_name(csv),
+            mask=_name(mask),
+            region_mask=_name(region_mask),
+            scan=_name(scan) if is_path else "",
+        )
         report = _callback(self._progress if progress is None else progress)
         if isinstance(scan, str | os.PathLike):
             found = self._core.run_file(os.fspath(scan), report)
@@ -121,6 +126,15 @@ class Runner:
         if csv is not None:
             _core.write_file_atomically(os.fspath(csv), result.to_csv())
         return result
+
+
+def _name(output: Any) -> str:
+    if output is None:
+        return ""
+    name = os.fspath(output)
+    if not name:
+        raise UsageError("an output has an empty name; leave it out or name a file")
+    return str(name)
 
 
 def _scan_of_array(

@@ -51,7 +51,7 @@ enum class Errc {
 }
 
 // Inline and header-only: it crosses the boundary of liblunart_torch.so.
-class Error : public std::runtime_error {
+class __attribute__((visibility("default"))) Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
   [[nodiscard]] Errc code() const noexcept { return code_; }

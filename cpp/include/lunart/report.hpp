@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "lunart/result.hpp"
 
@@ -20,9 +21,15 @@ struct ReportOptions {
 // A table for people.
 [[nodiscard]] std::string to_table(const Result& result, const ReportOptions& options = {});
 
-// What is better said before minutes of work than after. Throws Errc::output when the folder of
-// `output` does not exist, Errc::usage when writing it would replace a part of `scan`.
-void check_output(const std::filesystem::path& output, const std::filesystem::path& scan);
+// Where results are to be written; empty: not.
+struct Outputs {
+  std::string json, csv, mask, region_mask;
+};
+
+// What is better said before minutes of work than after. Throws Errc::output when a folder does not
+// exist; Errc::usage when two outputs are the same file, a mask is neither .mhd nor .mha, or a file
+// of one of the scans would be replaced.
+void check_outputs(const Outputs& outputs, const std::vector<std::filesystem::path>& scans);
 
 // The findings' voxels with their labels, or the lung region, in the scan's geometry (.mhd, .mha).
 void write_label_mask(const std::filesystem::path& path, const Result& result,

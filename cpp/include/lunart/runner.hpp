@@ -76,6 +76,7 @@ struct Check {
   std::string model, artifact, check;  // segmentation, torchscript-trace, structured/probability
   double value{}, limit{};
   bool passed{};
+  bool skipped{};      // nothing here can run the artifact: neither proved nor refuted
   std::string detail;  // what went wrong, when it is not a number
 };
 

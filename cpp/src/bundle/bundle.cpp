@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t kLargestManifest = 64U << 20U;
+constexpr std::uintmax_t kLargestManifest = 4U << 20U;
 
 std::string read_manifest(const fs::path& path) {
   std::error_code error;
@@ -42,6 +42,7 @@ bool stays_inside(const fs::path& folder, const fs::path& relative) {
   if (std::ranges::find(relative, fs::path("..")) != relative.end()) return false;
   std::error_code error;
   const fs::path root = fs::weakly_canonical(folder, error);
+  if (error) return false;
   const fs::path real = fs::weakly_canonical(folder / relative, error);
   return !error && std::ranges::mismatch(root, real).in1 == root.end();
 }

@@ -1,5 +1,6 @@
 #include "bundle/manifest.hpp"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "lunart/error.hpp"
@@ -9,6 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kSchemaName = "lunart.bundle/";
+constexpr int kSchemaVersion = 1;
 constexpr std::string_view kSchema = "lunart.bundle/1";
 constexpr float kMostHu = 1e6;
 
@@ -113,34 +116,49 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
   p.group.min_component_mm3 = number_in(at, "min_component_mm3", 0, 1e6);
   const auto crop = value_in<std::array<std::int64_t, 3>>(at, "crop_irc");
   for (const std::int64_t n : crop) {
-    if (n < 1 || n > 512) refuse("pipeline.crop_irc is " + at.at("crop_irc").dump());
+    if (n < 1 || n > 128) refuse("pipeline.crop_irc is " + at.at("crop_irc").dump());
   }
   p.classify.crop = {crop[0], crop[1], crop[2]};
   p.nodule_threshold = number_in(at, "nodule_threshold", 0, 1);
   return p;
 }
 
-Xyz xyz_of(const Json& at) {
-  const auto v = at.get<std::array<double, 3>>();
+Xyz xyz_of(const Json& at, const char* key) {
+  if (!at.at(key).is_array() || at.at(key).size() != 3) {
+    refuse(std::string(key) + " is " + at.at(key).dump() + "; expected three numbers");
+  }
+  const auto v = at.at(key).get<std::array<double, 3>>();
   return {v[0], v[1], v[2]};
 }
 
 IntendedInput intended_of(const Json& at) {
   const Json& spacing = at.at("spacing_xyz_mm");
-  return {.least_spacing = xyz_of(spacing.at("min")),
-          .most_spacing = xyz_of(spacing.at("max")),
-          .least_slices = at.at("slices").at("min").get<std::int64_t>(),
-          .most_slices = at.at("slices").at("max").get<std::int64_t>(),
-          .least_hu = at.at("hu").at("min").get<double>(),
-          .most_hu = at.at("hu").at("max").get<double>()};
+  const Json& slices = at.at("slices");
+  const Json& hu = at.at("hu");
+  return {.least_spacing = xyz_of(spacing, "min"),
+          .most_spacing = xyz_of(spacing, "max"),
+          .least_slices = integer_in(slices, "min", 0, 1'000'000),
+          .most_slices = integer_in(slices, "max", 0, 1'000'000),
+          .least_hu = number_in(hu, "min", -1e6, 1e6),
+          .most_hu = number_in(hu, "max", -1e6, 1e6)};
 }
 
 void require_schema(const Json& root) {
   const auto schema = value_in<std::string>(root, "schema");
   if (schema == kSchema) return;
-  refuse("its schema is \"" + schema + "\" and this program reads \"" + std::string(kSchema) +
-         "\"; export the bundle again with luna-export of this version, or use the lunart version "
-         "that made it");
+  const std::string reads = " and this program reads \"" + std::string(kSchema) + "\"; ";
+  int version = -1;
+  if (schema.starts_with(kSchemaName)) {
+    std::from_chars(schema.data() + kSchemaName.size(), schema.data() + schema.size(), version);
+  }
+  if (version > kSchemaVersion) {
+    refuse("its schema \"" + schema + "\" is newer" + reads + "update lunart");
+  }
+  if (version >= 0 && version < kSchemaVersion) {
+    refuse("its schema \"" + schema + "\" is older" + reads +
+           "export the weights again with luna-export of this version");
+  }
+  refuse("its schema is \"" + schema + "\"" + reads + "this is no bundle of lunart");
 }
 
 Manifest manifest_of(const Json& root) {

@@ -49,9 +49,14 @@ std::map<std::string, Tensor> read_safetensors(const std::filesystem::path& path
     if (length > rest.size()) throw Error(Errc::bundle, "shorter than its header");
     const auto header = nlohmann::json::parse(rest.substr(0, length));
     std::map<std::string, Tensor> tensors;
+    std::size_t bytes = 0;
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__" || entry.at("dtype") != "F32") continue;
-      tensors.emplace(name, tensor_of(entry, rest.substr(length)));
+      const auto& added =
+          tensors.emplace(name, tensor_of(entry, rest.substr(length))).first->second;
+      // Tensors over the same bytes would make much of little.
+      bytes += added.data.size() * sizeof(float);
+      if (bytes > rest.size()) throw Error(Errc::bundle, "its tensors overlap");
     }
     return tensors;
   } catch (const std::exception& error) {

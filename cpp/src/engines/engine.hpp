@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 
 namespace lunart {
 
-class Engine {
+class __attribute__((visibility("default"))) Engine {
  public:
   Engine() = default;
   Engine(const Engine&) = delete;
@@ -24,9 +25,9 @@ class Engine {
   // The returned function keeps what it needs alive, but for the engine itself. Throws
   // Errc::engine.
   [[nodiscard]] virtual NetworkFunction load(const std::filesystem::path& artifact) = 0;
-  // The artifact's float weights under the names of weights.safetensors; empty where a format
-  // keeps no names.
-  [[nodiscard]] virtual std::map<std::string, Tensor> weights(
+  // The artifact's float weights under the names of weights.safetensors; none where a format keeps
+  // no names.
+  [[nodiscard]] virtual std::optional<std::map<std::string, Tensor>> weights(
       const std::filesystem::path& artifact) = 0;
 };
 

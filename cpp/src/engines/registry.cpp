@@ -59,22 +59,29 @@ const std::vector<EngineEntry>& engine_list() {
   return list;
 }
 
-Choice choose_engine(const std::string& name, const Bundle& bundle, int threads) {
-  const char* forced = std::getenv("LUNART_ENGINE");
-  const std::string wanted = name == "auto" && forced != nullptr && *forced != '\0' ? forced : name;
-  if (wanted == "auto") return choose_automatically(bundle, threads);
+void require_known_engine(const std::string& name) {
   std::vector<std::string> known{"auto"};
   for (const EngineEntry& entry : engine_list()) {
-    const bool is_artifact = std::ranges::find(entry.artifacts, wanted) != entry.artifacts.end();
-    if (entry.name == wanted || is_artifact) {
-      return {entry.open(threads, bundle.manifest.torch_version),
-              is_artifact ? std::vector{wanted} : entry.artifacts};
-    }
     known.push_back(entry.name);
     known.insert(known.end(), entry.artifacts.begin(), entry.artifacts.end());
   }
-  throw Error(Errc::usage,
-              "no engine is called \"" + wanted + "\"; this build knows " + joined(known));
+  if (std::ranges::find(known, name) == known.end()) {
+    throw Error(Errc::usage,
+                "no engine is called \"" + name + "\"; this build knows " + joined(known));
+  }
+}
+
+Choice choose_engine(const std::string& name, const Bundle& bundle, int threads) {
+  const char* forced = std::getenv("LUNART_ENGINE");
+  const std::string wanted = name == "auto" && forced != nullptr && *forced != '\0' ? forced : name;
+  require_known_engine(wanted);
+  for (const EngineEntry& entry : engine_list()) {
+    const bool is_artifact = std::ranges::find(entry.artifacts, wanted) != entry.artifacts.end();
+    if (entry.name != wanted && !is_artifact) continue;
+    return {entry.open(threads, bundle.manifest.torch_version),
+            is_artifact ? std::vector{wanted} : entry.artifacts};
+  }
+  return choose_automatically(bundle, threads);
 }
 
 const ArtifactEntry& choose_artifact(const Bundle& bundle, const std::string& model,

@@ -12,6 +12,9 @@ namespace lunart {
 
 [[nodiscard]] const std::vector<EngineEntry>& engine_list();
 
+// Throws Errc::usage for a name that is neither auto, nor an engine, nor an artifact.
+void require_known_engine(const std::string& name);
+
 struct Choice {
   std::unique_ptr<Engine> engine;
   std::vector<std::string> artifacts;  // to try for each model, the preferred first

@@ -100,6 +100,11 @@ Recipe read_recipe(const fs::path& module) {
   try {
     std::ifstream file(path);
     const auto json = nlohmann::json::parse(file);
+    // The two sides share class layouts.
+    if (json.at("lunart") != LUNART_VERSION) {
+      throw std::runtime_error("is of lunart " + json.at("lunart").dump() + ", this is " +
+                               LUNART_VERSION);
+    }
     Recipe recipe{json.at("torch").get<std::string>(), {}};
     for (const auto& folder : json.at("lib_folders")) {
       recipe.lib_folders.push_back(module.parent_path() / folder.get<std::string>());

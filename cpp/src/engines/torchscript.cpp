@@ -30,7 +30,11 @@ class ThreadsForNow {
 };
 
 Tensor to_ours(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.to(at::kFloat).contiguous();
+  if (tensor.scalar_type() != at::kFloat) {
+    throw Error(Errc::engine, std::string("torchscript: a tensor is ") +
+                                  c10::toString(tensor.scalar_type()) + ", not float32");
+  }
+  const at::Tensor flat = tensor.contiguous();
   const float* data = flat.const_data_ptr<float>();
   return {flat.sizes().vec(), {data, data + flat.numel()}};
 }
@@ -70,7 +74,7 @@ class TorchScript final : public Engine {
     };
   }
 
-  [[nodiscard]] std::map<std::string, Tensor> weights(
+  [[nodiscard]] std::optional<std::map<std::string, Tensor>> weights(
       const std::filesystem::path& artifact) override {
     const torch::jit::Module module = read(artifact);
     std::map<std::string, Tensor> out;

@@ -1,5 +1,7 @@
 #include "io/hu_buffer.hpp"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <utility>
 
@@ -10,7 +12,10 @@ namespace {
 
 // malloc, not a vector: its pages stay untouched until voxels arrive.
 std::shared_ptr<void> allocated(std::size_t bytes, const std::string& source) {
-  void* const memory = std::malloc(bytes);
+  // The kernel promises more than it has; what cannot fit must not end the process later.
+  const auto machine = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
+                       static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* const memory = bytes < machine ? std::malloc(bytes) : nullptr;
   if (memory == nullptr) {
     throw Error(Errc::scan, source + ": its voxels need " + std::to_string(bytes / 1'000'000 + 1) +
                                 " MB of memory, which this machine does not give");

@@ -114,12 +114,17 @@ class NamePattern {
 std::vector<DataPart> pattern_parts(const MetaImageHeader& header) {
   const long long slices = header.geometry.shape.index;
   std::string_view pattern = header.data_file;
-  std::vector<long long> numbers;  // the last first
+  constexpr long long kLargest = 1'000'000'000;
+  std::vector<long long> numbers;
   while (numbers.size() < 3) {
     const std::size_t space = pattern.find_last_of(" \t");
     if (space == std::string_view::npos) break;
     const auto number = integer_of(pattern.substr(space + 1));
     if (!number) break;
+    if (*number < 0 || *number > kLargest) {
+      fail(header, "ElementDataFile = " + in_quotes(header.data_file) + ": " +
+                       std::to_string(*number) + " numbers no slice");
+    }
     numbers.insert(numbers.begin(), *number);
     pattern = trimmed(pattern.substr(0, space));
   }
@@ -129,8 +134,7 @@ std::vector<DataPart> pattern_parts(const MetaImageHeader& header) {
   // four slices (SimpleITK crashes); a range that counts every slice once means 1.
   const long long span = last - first;
   const long long step = numbers.size() == 3 ? numbers[2] : span == slices - 1 ? 1 : span / slices;
-  constexpr long long kLargest = 1'000'000'000;
-  if (first < 0 || last > kLargest || step < 1 || span < 0 || span / step + 1 < slices) {
+  if (last > kLargest || step < 1 || span < 0 || span / step + 1 < slices) {
     fail(header, "ElementDataFile = " + in_quotes(header.data_file) + " does not name the " +
                      std::to_string(slices) + " slices that DimSize needs");
   }

@@ -24,7 +24,6 @@ _PIPELINE: dict[str, Any] = {
     "hu_window": [-1000, 1000],
     "orientation": "LPS",
     "resample_mm": None,
-    "halo": 24,
     "segmentation_threshold": 0.5,
     "erosion": 1,
     "connectivity": 6,
@@ -56,6 +55,7 @@ def pipeline_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         **_PIPELINE,
         "region": _core.region_defaults(),
         "context_slices": (channels - 1) // 2,
+        "halo": _halo(checkpoints["segmentation"].architecture.arguments["depth"]),
         "crop_irc": crop,
     }
     for role, checkpoint in checkpoints.items():
@@ -67,6 +67,17 @@ def pipeline_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
                 "one bundle has one crop size"
             )
     return settings
+
+
+def _halo(depth: int) -> int:
+    """Voxels that the U-Net sees beyond a pixel, rounded up to its coarsest grid.
+
+    Each of its levels has two 3x3 convolutions on the way down and, but for the last, two on the
+    way up; what pooling rounds off is one coarsest cell.
+    """
+    coarsest: int = 2 ** (depth - 1)
+    down, up = 2 * (2 * coarsest - 1), 2 * (coarsest - 1)
+    return down + up + coarsest
 
 
 def compose(

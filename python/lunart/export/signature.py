@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lunart.bundle import Architecture, Signature, TensorSpec
-from lunart.models.architectures import build
+from lunart.models.architectures import skeleton
 
 _BATCH = (1, 64)
 
@@ -21,7 +21,7 @@ def _of_unet(architecture: Architecture) -> Signature:
     return Signature(
         inputs=(TensorSpec("hu", "float32", ("batch", channels, *plane), "HU"),),
         outputs=(TensorSpec("probability", "float32", ("batch", 1, *plane), "probability"),),
-        multiple_of=int(getattr(build(architecture), "multiple_of")),  # noqa: B009
+        multiple_of=int(getattr(skeleton(architecture), "multiple_of")),  # noqa: B009
         batch=_BATCH,
     )
 

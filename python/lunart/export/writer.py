@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle
+from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle, listed_files
 from lunart.engines import torch_threads
 from lunart.errors import CheckError, OutputError, UsageError
 from lunart.export.compare import Check
@@ -40,10 +40,11 @@ def write_bundle(
     when an artifact differs from eager, ``OutputError`` when the folder cannot be written or holds
     something else, ``BundleError`` when the networks do not fit one pipeline.
     """
-    # A link keeps pointing where it points.
-    target = target.resolve()
-    _check_target(target)
     try:
+        # A link keeps pointing where it points. Not Path.resolve, which raises RuntimeError when
+        # links run in a circle.
+        target = Path(os.path.realpath(target))
+        _check_target(target)
         with _workspace(target) as root:
             draft = _Draft(root, name, pipeline_of(checkpoints))
             for role, checkpoint in checkpoints.items():
@@ -175,6 +176,31 @@ def _check_target(target: Path) -> None:
             f"{target}: the folder holds something that is not a bundle and is left alone; "
             "give another --output"
         )
+    surplus = _surplus(target)
+    if surplus is not None:
+        raise OutputError(
+            f"{target}: the bundle there would be replaced, but the folder also holds {surplus}, "
+            "which is no file of it; move that away or give another --output"
+        )
+
+
+def _surplus(target: Path) -> str | None:
+    """The first file under an older bundle that its manifest does not list: a user's own."""
+    listed = listed_files(target)
+    for folder, folders, files in os.walk(target, onerror=_raise):
+        here = Path(folder)
+        # A link to a folder is a thing of its own, and not what it points at.
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in sorted(files + links):
+            file = (here / name).relative_to(target).as_posix()
+            if file not in listed:
+                return file
+        folders.sort()
+    return None
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 @contextmanager
@@ -192,6 +218,7 @@ def _workspace(target: Path) -> Iterator[Path]:
 
 def _install(root: Path, target: Path) -> None:
     """Rename the finished folder to its place; what was there comes back if that fails."""
+    _check_target(target)  # again: an export takes long, and what is there is deleted
     old = target.parent / f".{target.name}.old-{os.getpid()}"
     shutil.rmtree(old, ignore_errors=True)
     replaced = target.exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lunart.bundle import Architecture
@@ -23,6 +24,7 @@ __all__ = [
     "describe",
     "infer",
     "recognise",
+    "skeleton",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -48,7 +50,8 @@ _MARKS: dict[str, tuple[str, ...]] = {
     "luna-classifier": ("tail_batchnorm.", "block1.", "head_linear."),
 }
 
-# Wide enough for any network that runs on a CPU; a manifest must not make us allocate terabytes.
+# Wide enough for any network that runs on a CPU, and for some that no machine could hold: hence
+# :func:`skeleton`.
 _RANGES: dict[str, dict[str, tuple[int, int]]] = {
     "unet": {"in_channels": (1, 99), "depth": (2, 7), "wf": (0, 8)},
     "luna-classifier": {"in_channels": (1, 1), "conv_channels": (1, 128), "crop_irc": (16, 256)},
@@ -56,12 +59,22 @@ _RANGES: dict[str, dict[str, tuple[int, int]]] = {
 
 
 def build(architecture: Architecture) -> nn.Module:
-    """The network in eval mode, no parameter requiring a gradient, weights not yet loaded.
+    """The network in eval mode, no parameter requiring a gradient, with random weights.
 
     Raises ``BundleError`` for an unknown name, unknown arguments or values out of range.
     """
     module = NETWORKS[_checked(architecture)](**_arguments(architecture))
     return module.eval().requires_grad_(False)
+
+
+def skeleton(architecture: Architecture) -> nn.Module:
+    """As :func:`build`, but without memory for weights: to be compared with weights, or given them.
+
+    What an architecture asks for is not allocated before there are weights that fit it. Weights go
+    in with ``load_state_dict(state, assign=True)``.
+    """
+    with torch.device("meta"):
+        return build(architecture)
 
 
 def describe(name: str) -> str:

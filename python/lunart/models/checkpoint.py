@@ -22,9 +22,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lunart import _core
 from lunart.bundle import Architecture, sha256_of
 from lunart.errors import BundleError
-from lunart.models.architectures import ROLES, build, describe, infer, recognise
+from lunart.models.architectures import ROLES, describe, infer, recognise, skeleton
 
 METADATA_KEY = "lunart"
 
@@ -56,9 +57,7 @@ class Checkpoint:
 
     def module(self) -> nn.Module:
         """The network with these weights, in eval mode, no parameter requiring a gradient."""
-        module = build(self.architecture)
-        module.load_state_dict(dict(self.state))
-        return module
+        return _filled(self.architecture, {key: t.clone() for key, t in self.state.items()})
 
 
 def load_checkpoint(path: str | Path, role: str) -> Checkpoint:
@@ -101,13 +100,18 @@ def load_checkpoint(path: str | Path, role: str) -> Checkpoint:
 
 def load_weights(path: Path, architecture: Architecture) -> nn.Module:
     """The network of a bundle: its recorded architecture with the weights of a safetensors."""
-    module = build(architecture)
     try:
-        module.load_state_dict(fitted(_read_safetensors(path)[0], architecture))
+        return _filled(architecture, fitted(_read_safetensors(path)[0], architecture))
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+
+
+def _filled(architecture: Architecture, state: Mapping[str, Tensor]) -> nn.Module:
+    """The network around these tensors, which it takes as they are."""
+    module = skeleton(architecture)
+    module.load_state_dict(state, assign=True)
     return module
 
 
@@ -119,7 +123,10 @@ def save_weights(
     pipeline: Mapping[str, float] | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write lunart's ``.safetensors``; the same weights and records give the same bytes."""
+    """Write lunart's ``.safetensors``, whole or not at all.
+
+    The same weights and records give the same bytes. Raises ``OutputError``.
+    """
     recorded = {
         "architecture": architecture.to_json(),
         "pipeline": dict(pipeline or {}),
@@ -128,7 +135,7 @@ def save_weights(
     # One metadata key only: the library does not keep the order of several.
     metadata = {METADATA_KEY: json.dumps(recorded, sort_keys=True)}
     tensors = {key: state[key].detach().cpu().contiguous() for key in sorted(state)}
-    path.write_bytes(save(tensors, metadata))
+    _core.write_file_atomically(path, save(tensors, metadata))
 
 
 def fitted(tensors: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
@@ -137,7 +144,7 @@ def fitted(tensors: Mapping[str, Tensor], architecture: Architecture) -> dict[st
     ``num_batches_tracked`` may be missing, as in checkpoints of old PyTorch: inference does not
     read it, and it counts as zero.
     """
-    expected = build(architecture).state_dict()
+    expected = skeleton(architecture).state_dict()
     missing = [
         key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")
     ]
@@ -155,7 +162,9 @@ def fitted(tensors: Mapping[str, Tensor], architecture: Architecture) -> dict[st
         raise BundleError(f"does not fit {architecture}: wrong shapes: {_listed(wrong)}")
     state: dict[str, Tensor] = {}
     for key, tensor in expected.items():
-        value = tensors.get(key, torch.zeros_like(tensor))
+        value = tensors.get(key)
+        if value is None:
+            value = torch.zeros(tensor.shape, dtype=tensor.dtype)
         if value.is_floating_point() != tensor.is_floating_point() or value.is_complex():
             raise BundleError(f"{key} is {value.dtype}, expected {tensor.dtype}")
         state[key] = value.detach().to(tensor.dtype).contiguous().clone()

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Sequence
 
-from lunart.errors import LunartError, UsageError
+from lunart.cli import Parser, run
+from lunart.errors import UsageError
 from lunart.phantom.files import write
 from lunart.phantom.generate import DEFAULT_SHAPE_IRC, generate
 from lunart.phantom.types import Phantom
 
-_EPILOG = """\
-writes OUT/subset0/<uid>.mhd and .raw, OUT/annotations.csv (LUNA16's columns; LPS millimetres) and
+_PROG = "luna-phantom"
+_DESCRIPTION = """\
+Generate chest CTs with known nodules, reproducible from their seeds.
+
+Writes OUT/subset0/<uid>.mhd and .raw, OUT/annotations.csv (LUNA16's columns; LPS millimetres) and
 OUT/phantoms.csv (seed, index/row/col and kind of each nodule). Tables that are there already keep
 their other series. The paths of the scans are printed on standard output.
-
-exit codes: 0 done, 2 usage, 7 output could not be written, 130 interrupted, 1 anything else
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors look like those of the other ``luna-*`` programs."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(f"{message} (see luna-phantom --help)")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``luna-phantom`` and return its exit code."""
+    return run(_PROG, lambda: _run(argv), extra="train")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="luna-phantom",
-        description="Generate chest CTs with known nodules, reproducible from their seeds.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> Parser:
+    parser = Parser(_PROG, _DESCRIPTION)
     parser.add_argument("out", metavar="OUT", help="folder to write to (made if missing)")
     parser.add_argument("--seed", type=int, required=True, metavar="N", help="the first seed")
     parser.add_argument(
@@ -108,7 +102,7 @@ def _run(argv: Sequence[str] | None) -> None:
         path = str(write(phantom, options.out))
         seconds = time.monotonic() - start
         print(
-            f"luna-phantom: {done}/{options.count} seed {seed}: {len(phantom.nodules)} nodules, "
+            f"{_PROG}: {done}/{options.count} seed {seed}: {len(phantom.nodules)} nodules, "
             f"{seconds:.1f} s",
             file=sys.stderr,
         )
@@ -117,19 +111,6 @@ def _run(argv: Sequence[str] | None) -> None:
         summaries.append(_summary(phantom, path))
     if options.json:
         print(json.dumps(summaries, indent=1))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``luna-phantom`` and return its exit code."""
-    try:
-        _run(argv)
-    except LunartError as error:
-        print(f"luna-phantom: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("luna-phantom: interrupted", file=sys.stderr)
-        return 130
-    return 0
 
 
 if __name__ == "__main__":

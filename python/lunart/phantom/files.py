@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from lunart import _core
 from lunart.errors import OutputError
 from lunart.phantom.types import Phantom
 
@@ -39,10 +40,10 @@ def write(phantom: Phantom, folder: str | os.PathLike[str]) -> Path:
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _replace(raw, phantom.hu.astype("<i2", copy=False).tobytes())
+            _core.write_file_atomically(raw, phantom.hu.astype("<i2", copy=False).tobytes())
             _merge(root / "annotations.csv", ANNOTATION_COLUMNS, uid, annotations)
             _merge(root / "phantoms.csv", PHANTOM_COLUMNS, uid, kinds)
-            _replace(header, _header(phantom).encode("ascii"))
+            _core.write_file_atomically(header, _header(phantom))
         finally:
             if not header.exists():
                 raw.unlink(missing_ok=True)
@@ -99,15 +100,4 @@ def _merge(
     table.writerow(columns)
     table.writerows(kept)
     table.writerows(rows)
-    _replace(path, text.getvalue().encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    _core.write_file_atomically(path, text.getvalue())

@@ -77,7 +77,7 @@ def _print_json(bundle: Bundle, checks: list[Check]) -> None:
         "passed": all(check.passed for check in checks),
         "checks": [check.to_json() for check in checks],
     }
-    print(json.dumps(report, indent=2, sort_keys=True, default=str))
+    print(json.dumps(report, indent=2, sort_keys=True, allow_nan=False))
 
 
 if __name__ == "__main__":
