@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import resource
 from pathlib import Path
 
 import pytest
 import torch
+from lunart.bundle import Architecture
 from lunart.errors import BundleError
 from lunart.export.torchscript_archive import quiet
-from lunart.models.checkpoint import load_checkpoint, save_weights
+from lunart.models.checkpoint import load_checkpoint, load_weights, save_weights
 from safetensors.torch import load_file, save_file
 from small_weights import ARCHITECTURES, UNET, small_network, write_small_weights
 
@@ -173,6 +175,59 @@ def test_metadata_that_is_damaged(tmp_path, state, metadata):
     path = tmp_path / "a.safetensors"
     save_file(state, path, {"lunart": metadata})
     _refused(path)
+
+
+@pytest.fixture
+def _little_memory():
+    """Two gigabytes more than this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (2 << 30), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_huge_architecture_around_small_weights_is_refused_without_its_memory(tmp_path, state):
+    # 32 GB of weights, were they ever made.
+    huge = Architecture("unet", {"in_channels": 99, "depth": 7, "wf": 8})
+    path = tmp_path / "a.safetensors"
+    save_weights(path, state, huge)
+    assert "missing keys: unet.down_path.3.block.0.weight" in _refused(path)
+    with pytest.raises(BundleError, match="missing keys"):
+        load_weights(path, huge)
+    deep = Architecture("unet", {"in_channels": 7, "depth": 3, "wf": 8})
+    with pytest.raises(BundleError, match=r"wrong shapes: .* is 4x7x3x3, expected 256x7x3x3"):
+        load_weights(path, deep)
+
+
+@pytest.mark.parametrize("role", ["segmentation", "classification"])
+def test_loaded_networks_are_the_one_that_was_saved(tmp_path, role):
+    path = write_small_weights(tmp_path, role)
+    saved = small_network(role)
+    checkpoint = load_checkpoint(path, role)
+    for module in (checkpoint.module(), load_weights(path, checkpoint.architecture)):
+        assert not any(part.training for part in module.modules())
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+        found = module.state_dict()
+        assert list(found) == list(saved.state_dict())
+        for key, value in saved.state_dict().items():
+            assert found[key].device.type == "cpu"
+            assert found[key].dtype == value.dtype
+            assert found[key].is_contiguous()
+            assert torch.equal(found[key], value), key
+        shape = (1, 7, 32, 32) if role == "segmentation" else (1, 1, 32, 48, 48)
+        hu = torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 2000 - 1000
+        for ours, theirs in zip(module(hu), saved(hu), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_a_network_may_be_changed_without_its_checkpoint(tmp_path):
+    checkpoint = load_checkpoint(write_small_weights(tmp_path, "segmentation"), "segmentation")
+    before = {key: value.clone() for key, value in checkpoint.state.items()}
+    for parameter in checkpoint.module().parameters():
+        parameter.zero_()
+    assert all(torch.equal(value, before[key]) for key, value in checkpoint.state.items())
 
 
 def test_our_weights_carry_architecture_settings_and_source(tmp_path, state):

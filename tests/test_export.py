@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -18,13 +18,14 @@ import onnx
 import pytest
 import SimpleITK as sitk  # noqa: N813
 import torch
-from lunart.bundle import ROLES, Bundle
+from lunart.bundle import ROLES, Bundle, FileEntry, is_bundle
 from lunart.cli import run
 from lunart.engines import open_network
 from lunart.errors import BundleError, CheckError, EngineError
 from lunart.export import golden
 from lunart.export.cli import main
 from lunart.export.compare import Check, Limits, Subject, compare, failed
+from lunart.export.golden import write_vectors
 from lunart.export.torchscript_archive import load_module, quiet, save_module
 from lunart.export.verify_artifacts import verify_bundle
 from onnx import numpy_helper
@@ -676,6 +677,67 @@ def test_folders_that_are_no_bundle_are_left_alone(weights, tmp_path, capsys):
     assert "is left alone" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("own", ["notes.txt", "segmentation/draft/mine.npy", "scans"])
+def test_a_users_own_files_in_a_bundle_are_not_replaced(bundle, weights, tmp_path, capsys, own):
+    if own == "scans":
+        (bundle / own).symlink_to(tmp_path)
+    else:
+        (bundle / own).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / own).write_text("mine")
+    before = sorted(bundle.rglob("*"))
+    assert main(_arguments(weights, bundle, "--format=torchscript-trace")) == 7
+    error = capsys.readouterr().err
+    assert f"also holds {own}, which is no file of it" in error
+    assert "Traceback" not in error
+    assert sorted(bundle.rglob("*")) == before
+    assert _leftovers(bundle.parent) == []
+
+
+def test_the_checkpoint_of_a_bundle_is_no_file_of_it(bundle, two, weights, capsys):
+    shutil.copy(weights["segmentation"], bundle / "segmentation.safetensors")
+    assert main(_arguments(two, bundle, "--format=torchscript-trace")) == 7
+    assert "also holds segmentation.safetensors" in capsys.readouterr().err
+
+
+def test_files_that_come_during_an_export_are_kept(bundle, two, monkeypatch, capsys):
+    def write(*arguments: object) -> FileEntry:
+        (bundle / "notes.txt").write_text("mine")
+        return write_vectors(*arguments)
+
+    monkeypatch.setattr("lunart.export.writer.write_vectors", write)
+    before = (bundle / "manifest.json").read_bytes()
+    assert main(_arguments(two, bundle, "--format=torchscript-trace")) == 7
+    assert "also holds notes.txt" in capsys.readouterr().err
+    assert (bundle / "notes.txt").read_text() == "mine"
+    assert (bundle / "manifest.json").read_bytes() == before
+    assert _leftovers(bundle.parent) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_exits_7(bundle, weights, tmp_path, monkeypatch, capsys):
+    assert main(_arguments(weights, tmp_path / ("x" * 300))) == 7
+    assert "cannot be written (File name too long)" in capsys.readouterr().err
+
+    def fail(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    assert main(_arguments(weights, bundle)) == 7
+    assert "cannot be written (Permission denied)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 100_000, b'{"schema": "lunart.bundle/1"}' + b" " * (4 << 20), b"\xff", b"[]", b"{}"],
+    ids=["nested", "huge", "binary", "list", "empty"],
+)
+def test_a_manifest_that_is_none_is_left_alone(content, weights, tmp_path, capsys):
+    (tmp_path / "manifest.json").write_bytes(content)
+    assert not is_bundle(tmp_path)
+    assert main(_arguments(weights, tmp_path)) == 7
+    assert "is left alone" in capsys.readouterr().err
+    assert (tmp_path / "manifest.json").read_bytes() == content
+
+
 @pytest.mark.parametrize(
     "options",
     [["--format=tflite"], ["--name=../x"], ["--name="], ["--colour"], ["more"], ["--segmentation"]],
@@ -749,7 +811,8 @@ def test_help_is_quick_and_lists_the_exit_codes():
         text=True,
         check=True,
     )
-    expected = ("exit codes: 0 done, 2 usage", "130 interrupted", "--malignancy", "(default: all)")
+    expected = ("exit codes: 0 done", "7 a result could not be written", "130 interrupted")
+    expected += ("--malignancy", "(default: all)")
     for text in expected:
         assert text in " ".join(result.stdout.split())
 

@@ -18,7 +18,8 @@ import program
 import pytest
 import SimpleITK as sitk  # noqa: N813
 import spoil
-from lunart import Result, Runner
+from lunart import Result, Runner, _core
+from lunart.engines import open_network
 from lunart.errors import BundleError, EngineError, OutputError, ScanError, UsageError
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "result.schema.json").read_text())
@@ -343,6 +344,28 @@ def test_every_engine_finds_the_same_nodules(
         flips = np.sum(got.threshold_mask != eager.threshold_mask)
         assert flips <= 1e-3 * np.sum(eager.threshold_mask) + 2
     print(f"engines compared: {', '.join(engines)}")
+
+
+@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
+def test_pythons_engines_run_with_the_threads_that_the_result_tells(
+    engine: str,
+    threads: int | None,
+    bundle: Path,
+    small_scan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[object] = []
+
+    def record(*arguments: Any) -> Any:
+        given.append(arguments[-1])
+        return open_network(*arguments)
+
+    monkeypatch.setattr("lunart.callables.open_network", record)
+    result = Runner(bundle, engine=engine, threads=threads)(small_scan)
+    assert result.engine.name == engine
+    assert result.engine.threads == (threads or _core.thread_count(0))
+    assert set(given) == {result.engine.threads}
 
 
 def test_the_environment_forces_an_engine(

@@ -108,15 +108,24 @@ void check(const Options& o) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
   if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
-  const auto file = [](const std::optional<std::string>& output) {
-    if (output && output->empty()) misuse("an output has no name; give a file, or - for --json");
-    return output && *output != "-" ? *output : std::string();
+  for (const auto& [name, output] :
+       {std::pair("--json", &o.json), std::pair("--csv", &o.csv), std::pair("--mask", &o.mask),
+        std::pair("--region-mask", &o.region_mask)}) {
+    if (*output && (*output)->empty()) misuse(std::string(name) + " has no file name");
+  }
+  const auto file_or_stdout = [](const std::optional<std::string>& output) {
+    return output.value_or("-") == "-" ? std::string() : *output;
   };
-  check_outputs({.json = file(o.json),
-                 .csv = file(o.csv),
-                 .mask = file(o.mask),
-                 .region_mask = file(o.region_mask)},
-                o.scans);
+  try {
+    check_outputs({.json = file_or_stdout(o.json),
+                   .csv = file_or_stdout(o.csv),
+                   .mask = o.mask.value_or(""),
+                   .region_mask = o.region_mask.value_or("")},
+                  o.scans);
+  } catch (const Error& error) {
+    if (error.code() == Errc::usage) misuse(error.what());
+    throw;
+  }
 }
 
 // What getopt_long refused: it names a letter, and has just stepped over a word.

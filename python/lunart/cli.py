@@ -9,12 +9,14 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
+from lunart import _core
 from lunart.errors import EngineError, LunartError, OutputError, UsageError
 
-EXIT_CODES = """\
-exit codes: 0 done, 2 usage, 3 scan, 4 bundle or checkpoint, 5 engine, 6 check failed,
-            7 output could not be written, 130 interrupted, 1 anything else
-"""
+#: For --help, in the words of ``luna_infer --help``.
+EXIT_CODES = "\n".join(
+    ["exit codes:"]
+    + [f"  {code} {sentence}" for code, sentence in [(0, "done"), *_core.exit_codes()]]
+)
 
 _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.

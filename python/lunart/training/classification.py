@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lunart import _core
 from lunart.models import NoduleClassifier, SegmentationUNet
-from lunart.phantom import Phantom
 from lunart.training.mining import find
-from lunart.training.scans import HU_WINDOW, crop
+from lunart.training.scans import CROP_IRC, HU_WINDOW, TrainingScan
 from lunart.training.steps import Progress, learning_rate
 
 BATCH = 24
@@ -34,12 +34,12 @@ class Place:
     nodule: bool
 
 
-def collect(model: SegmentationUNet, pool: list[Phantom]) -> list[Place]:
+def collect(model: SegmentationUNet, pool: list[TrainingScan]) -> list[Place]:
     """Nodules by truth and by the network, and the network's false components."""
     places = []
-    for number, phantom in enumerate(pool[:MINED_SCANS]):
-        found = find(model, phantom, MINE_THRESHOLD, MINE_MM3)
-        truth = np.array([nodule.center_irc for nodule in phantom.nodules]).reshape(-1, 3)
+    for number, item in enumerate(pool[:MINED_SCANS]):
+        found = find(model, item, MINE_THRESHOLD, MINE_MM3)
+        truth = np.array([nodule.center_irc for nodule in item.phantom.nodules]).reshape(-1, 3)
         for centers, nodule in ((truth, True), (found.hits, True), (found.false, False)):
             places += [Place(number, _triple(center), nodule) for center in centers]
     return places
@@ -51,7 +51,7 @@ def _triple(center: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def train(
     model: NoduleClassifier,
-    pool: list[Phantom],
+    pool: list[TrainingScan],
     places: list[Place],
     steps: int,
     seed: int,
@@ -82,7 +82,7 @@ def train(
 
 
 def _batch(
-    rng: np.random.Generator, pool: list[Phantom], nodules: list[Place], others: list[Place]
+    rng: np.random.Generator, pool: list[TrainingScan], nodules: list[Place], others: list[Place]
 ) -> tuple[Tensor, Tensor]:
     hu = []
     truth = np.arange(BATCH) % 2
@@ -90,7 +90,7 @@ def _batch(
         group = nodules if kind else others
         place = group[int(rng.integers(len(group)))]
         center = np.array(place.center_irc) + rng.uniform(-1, 1, 3) * JITTER_IRC
-        hu.append(_augment(rng, crop(pool[place.scan].hu, center)))
+        hu.append(_augment(rng, _core.crop(pool[place.scan].scan, center.tolist(), CROP_IRC)))
     crops = torch.from_numpy(np.stack(hu)[:, None])
     return crops.contiguous(memory_format=torch.channels_last_3d), torch.from_numpy(truth)
 

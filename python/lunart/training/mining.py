@@ -1,8 +1,7 @@
 """Candidates of the segmentation network under training, for hard-negative mining.
 
-The pipeline proper is C++ (``lunart.Runner``) and wants a finished bundle; while a network is
-being trained there is none. Hence these few lines of SciPy, which only choose training crops: no
-result that anybody sees is made here.
+``lunart.Runner`` wants a finished bundle; while a network is being trained there is none. Hence the
+pipeline's stages one by one, with the network between them.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage  # type: ignore[import-untyped]
 
+from lunart import _core
 from lunart.models import SegmentationUNet
-from lunart.phantom import Phantom
-from lunart.training.scans import HU_WINDOW, context_slices
+from lunart.training.scans import CONTEXT, TrainingScan
 
 NEAR_MM = 3.0
 
@@ -28,33 +26,27 @@ class Candidates(NamedTuple):
     false: NDArray[np.float64]
 
 
-def probabilities(model: SegmentationUNet, hu: NDArray[np.int16]) -> NDArray[np.float32]:
+def probabilities(model: SegmentationUNet, scan: _core.Scan) -> NDArray[np.float32]:
     """The network's probability of every voxel; edges are padded to a multiple of 4."""
     model = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _, rows, cols = hu.shape
-    padded = np.pad(hu, ((0, 0), (0, -rows % 4), (0, -cols % 4)), mode="edge")
+    count, rows, cols = scan.shape_irc
+    margin = ((0, 0), (0, -rows % 4), (0, -cols % 4))
     slices = []
     with torch.inference_mode():
-        for index in range(len(hu)):
-            batch = torch.from_numpy(context_slices(padded, index)[None])
-            slices.append(model(batch)[0, 0, :rows, :cols].numpy())
+        for index in range(count):
+            hu = np.pad(_core.slice_input(scan, index, CONTEXT), margin, mode="edge")
+            slices.append(model(torch.from_numpy(hu[None]))[0, 0, :rows, :cols].numpy())
     return np.stack(slices)
 
 
 def find(
-    model: SegmentationUNet, phantom: Phantom, threshold: float, min_component_mm3: float
+    model: SegmentationUNet, item: TrainingScan, threshold: float, min_component_mm3: float
 ) -> Candidates:
     """Centres of the components that the network sees in a phantom, judged by its truth."""
-    mask = probabilities(model, phantom.hu) > threshold
-    labels, count = ndimage.label(mask)
-    places = np.nonzero(mask)
-    number = labels[places]
-    weights = np.clip(phantom.hu[places], *HU_WINDOW).astype(np.float64) + 1001
-    mass = np.bincount(number, weights, count + 1)
-    volume = np.bincount(number, minlength=count + 1) * np.prod(phantom.spacing_mm)
-    kept = np.flatnonzero(volume >= min_component_mm3)
-    sums = [np.bincount(number, weights * axis, count + 1)[kept] for axis in places]
-    centers = np.stack(sums, axis=1) / mass[kept, None]
+    mask = (probabilities(model, item.scan) > threshold).astype(np.uint8)
+    components, _ = _core.group(item.scan, mask, 0, min_component_mm3)
+    centers = np.array([component["center_irc"] for component in components]).reshape(-1, 3)
+    phantom = item.phantom
     step = np.array(phantom.spacing_mm[::-1])
     hit = np.zeros(len(centers), bool)
     far = np.ones(len(centers), bool)

@@ -10,8 +10,7 @@ with two cores needs about that long for the steps, and as much again for genera
 
 from __future__ import annotations
 
-import argparse
-import json
+import math
 import os
 import sys
 import time
@@ -19,14 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
-from torch import nn
-
-from lunart.models import NoduleClassifier, SegmentationUNet
-from lunart.training import classification, segmentation
+from lunart.bundle import Architecture
+from lunart.cli import Parser, run
+from lunart.errors import OutputError, UsageError
 from lunart.training.scans import CROP_IRC, load
-from lunart.training.steps import Progress
+
+_PROG = "python -m lunart.training.phantoms"
 
 SEGMENTATION_ARGUMENTS = {"in_channels": 7, "depth": 3, "wf": 3}
 CLASSIFICATION_ARGUMENTS = {"in_channels": 1, "conv_channels": 4, "crop_irc": list(CROP_IRC)}
@@ -38,21 +35,6 @@ SEGMENTATION_STEPS_PER_MINUTE = 144
 CLASSIFICATION_STEPS_PER_MINUTE = 150
 
 
-def save_weights(
-    path: Path,
-    model: nn.Module,
-    architecture: dict[str, Any],
-    pipeline: dict[str, Any],
-    source: dict[str, Any],
-) -> None:
-    """Write weights with the one metadata key that ``luna-export`` reads, whole or not at all."""
-    about = {"architecture": architecture, "pipeline": pipeline, "source": source}
-    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
-    beside = path.with_suffix(".part")
-    save_file(tensors, beside, metadata={"lunart": json.dumps(about, sort_keys=True)})
-    beside.replace(path)
-
-
 def _source(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "data": "generated chest CT (lunart.phantom), no patients; not for clinical use",
@@ -62,9 +44,21 @@ def _source(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(output: Path, minutes: float, seed: int) -> None:
-    """Train both networks and write their weights."""
-    output.mkdir(parents=True, exist_ok=True)
+def train(output: Path, minutes: float, seed: int) -> None:
+    """Train both networks and write their weights. Raises ``OutputError``."""
+    # PyTorch is loaded from here on: --help does not wait for it, nor does a process that generates
+    # scans, which imports this module too.
+    import torch
+
+    from lunart.models import NoduleClassifier, SegmentationUNet
+    from lunart.models.checkpoint import save_weights
+    from lunart.training import classification, segmentation
+    from lunart.training.steps import Progress
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be made ({error.strerror or error})") from error
     torch.manual_seed(seed)
     started = time.monotonic()
     # Far above the seeds that are reserved for evaluation.
@@ -78,10 +72,10 @@ def run(output: Path, minutes: float, seed: int) -> None:
     segmentation.train(segmenter, pool, steps, seed, Progress(output, "segmentation"))
     save_weights(
         output / "segmentation.safetensors",
-        segmenter,
-        {"name": "unet", "arguments": SEGMENTATION_ARGUMENTS},
-        SEGMENTATION_PIPELINE,
-        _source(shared | segmentation.describe(steps)),
+        segmenter.state_dict(),
+        Architecture("unet", SEGMENTATION_ARGUMENTS),
+        pipeline=SEGMENTATION_PIPELINE,
+        source=_source(shared | segmentation.describe(steps)),
     )
     classifier = NoduleClassifier(in_channels=1, conv_channels=4, crop_irc=CROP_IRC)
     places = classification.collect(segmenter, pool)
@@ -89,28 +83,32 @@ def run(output: Path, minutes: float, seed: int) -> None:
     classification.train(classifier, pool, places, steps, seed, Progress(output, "classification"))
     save_weights(
         output / "classification.safetensors",
-        classifier,
-        {"name": "luna-classifier", "arguments": CLASSIFICATION_ARGUMENTS},
-        CLASSIFICATION_PIPELINE,
-        _source(shared | classification.describe(steps)),
+        classifier.state_dict(),
+        Architecture("luna-classifier", CLASSIFICATION_ARGUMENTS),
+        pipeline=CLASSIFICATION_PIPELINE,
+        source=_source(shared | classification.describe(steps)),
     )
     print(f"done after {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the training and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lunart.training.phantoms",
-        description="Train the segmentation network and the classifier on generated scans.",
-    )
+    return run(_PROG, lambda: _run(argv), extra="train")
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    parser = Parser(_PROG, "Train the segmentation network and the classifier on generated scans.")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--minutes", type=float, default=16.0, metavar="N", help="size of the training (default 16)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     options = parser.parse_args(argv)
-    run(options.output, options.minutes, options.seed)
-    return 0
+    if not 0 < options.minutes < math.inf:
+        raise UsageError(f"--minutes is {options.minutes}; expected more than 0")
+    if options.seed < 0:
+        raise UsageError(f"--seed is {options.seed}; expected 0 or more")
+    train(options.output, options.minutes, options.seed)
 
 
 if __name__ == "__main__":

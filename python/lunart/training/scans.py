@@ -1,4 +1,8 @@
-"""The training set: phantoms by seed, at many voxel sizes, and pieces cut from them."""
+"""The training set: phantoms by seed, at many voxel sizes, as the pipeline sees scans.
+
+What a network is trained on is cut by the functions of the C++ pipeline that will run it
+(``lunart._core``), from the :class:`TrainingScan`'s ``scan``.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lunart import _core
 from lunart.phantom import Phantom, generate
 
+# The pipeline's; what augmentation moves out of it is clamped again.
 HU_WINDOW = (-1000, 1000)
 CONTEXT = 3
 CROP_IRC = (32, 48, 48)
@@ -26,6 +31,24 @@ class ScanPlan:
     seed: int
     shape_irc: tuple[int, int, int]
     spacing_xyz_mm: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingScan:
+    """A phantom, and its voxels as the core holds them."""
+
+    phantom: Phantom
+    scan: _core.Scan
+
+    @classmethod
+    def of(cls, phantom: Phantom) -> TrainingScan:
+        geometry = _core.Geometry(
+            shape_irc=phantom.hu.shape,
+            spacing_mm=phantom.spacing_mm,
+            origin_mm=phantom.origin_mm,
+            direction=phantom.direction,
+        )
+        return cls(phantom, _core.scan_from_array(phantom.hu, geometry, phantom.series_uid, ""))
 
 
 def plan(seed: int) -> ScanPlan:
@@ -50,29 +73,9 @@ def _generate(job: ScanPlan) -> Phantom:
     )
 
 
-def load(seeds: Sequence[int], workers: int) -> list[Phantom]:
+def load(seeds: Sequence[int], workers: int) -> list[TrainingScan]:
     """Generate the phantoms of ``seeds``, in their order, on ``workers`` processes."""
     # "spawn": a forked child of a process that has run torch can hang in OpenMP.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        return list(pool.map(_generate, map(plan, seeds)))
-
-
-def context_slices(hu: NDArray[np.int16], index: int) -> NDArray[np.float32]:
-    """The seven slices round ``index`` ``(7, row, col)``, edge slices repeated, HU clamped."""
-    wanted = np.clip(np.arange(index - CONTEXT, index + CONTEXT + 1), 0, len(hu) - 1)
-    return np.clip(hu[wanted], *HU_WINDOW).astype(np.float32)
-
-
-def crop(
-    hu: NDArray[np.int16], center_irc: Sequence[float] | NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """The classifier's input ``(32, 48, 48)``: shifted inside at borders, short scans padded."""
-    window = []
-    pad = []
-    for size, center, length in zip(CROP_IRC, center_irc, hu.shape, strict=True):
-        start = min(max(round(float(center)) - size // 2, 0), max(length - size, 0))
-        window.append(slice(start, start + size))
-        pad.append((0, max(size - length, 0)))
-    piece = np.pad(hu[tuple(window)], pad, constant_values=HU_WINDOW[0])
-    return np.clip(piece, *HU_WINDOW).astype(np.float32)
+        return [TrainingScan.of(phantom) for phantom in pool.map(_generate, map(plan, seeds))]

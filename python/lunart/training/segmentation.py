@@ -14,7 +14,7 @@ from torch import Tensor
 from lunart.models import SegmentationUNet
 from lunart.phantom import Phantom
 from lunart.training.mining import find
-from lunart.training.scans import CONTEXT, HU_WINDOW
+from lunart.training.scans import CONTEXT, HU_WINDOW, TrainingScan
 from lunart.training.steps import Progress, learning_rate
 
 PATCH = 96
@@ -33,7 +33,7 @@ class Mistakes:
 
 
 def train(
-    model: SegmentationUNet, pool: list[Phantom], steps: int, seed: int, progress: Progress
+    model: SegmentationUNet, pool: list[TrainingScan], steps: int, seed: int, progress: Progress
 ) -> None:
     """Train in place; resumes where ``progress`` says that an earlier run stopped."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
@@ -58,7 +58,7 @@ def train(
     progress.save(steps, model, optimizer, mistakes.places, force=True)
 
 
-def _mine(model: SegmentationUNet, pool: list[Phantom], mistakes: Mistakes, seed: int) -> None:
+def _mine(model: SegmentationUNet, pool: list[TrainingScan], mistakes: Mistakes, seed: int) -> None:
     rng = np.random.Generator(np.random.PCG64(seed))
     chosen = rng.choice(len(pool), min(MINED_SCANS, len(pool)), replace=False)
     mistakes.places.clear()
@@ -71,12 +71,12 @@ def _mine(model: SegmentationUNet, pool: list[Phantom], mistakes: Mistakes, seed
 
 
 def _batch(
-    rng: np.random.Generator, pool: list[Phantom], mistakes: Mistakes
+    rng: np.random.Generator, pool: list[TrainingScan], mistakes: Mistakes
 ) -> tuple[Tensor, Tensor]:
     """Half nodules, a quarter mistakes (anywhere, until there are some), a quarter anywhere."""
     hu, truth = [], []
     for number in range(BATCH):
-        phantom = pool[int(rng.integers(len(pool)))]
+        phantom = pool[int(rng.integers(len(pool)))].phantom
         place = np.array([int(rng.integers(n)) for n in phantom.hu.shape])
         if number < BATCH // 2 and phantom.nodules:
             nodule = phantom.nodules[int(rng.integers(len(phantom.nodules)))]
@@ -85,7 +85,7 @@ def _batch(
             place[0] += round(rng.uniform(-reach, reach))
         elif number < 3 * BATCH // 4 and mistakes.places:
             chosen, *irc = mistakes.places[int(rng.integers(len(mistakes.places)))]
-            phantom, place = pool[chosen], np.array(irc)
+            phantom, place = pool[chosen].phantom, np.array(irc)
         place[1:] += rng.integers(-PATCH // 3, PATCH // 3 + 1, 2)
         patch, label = _patch(phantom, place)
         patch, label = _augment(rng, patch, label)
