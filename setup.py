@@ -28,14 +28,13 @@ ROOT = Path(__file__).resolve().parent
 TORCH = os.environ.get("TORCH") or (ROOT / "torch-requirement.txt").read_text().strip()
 
 EXPORT = [TORCH, "safetensors>=0.4.5", "onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
-TRAIN = [*EXPORT, "scipy>=1.11"]
 EXTRAS = {
     "torch": [TORCH],
     "onnxruntime": ["onnxruntime>=1.20"],
-    "export": [*EXPORT, "scipy>=1.11"],
-    "train": TRAIN,
+    "export": EXPORT,
+    "train": EXPORT,
     "test": [
-        *TRAIN,
+        *EXPORT,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",
         "clang-tidy==23.1.4",
@@ -44,6 +43,7 @@ EXTRAS = {
         "pytest-timeout>=2.3",
         "pytest>=8",
         "ruff==0.17.6",
+        "scipy>=1.11",
     ],
 }
 BUILD = [*(ROOT / "build-requirements.txt").read_text().split(), TORCH]

@@ -235,7 +235,11 @@ def test_other_nodules_than_the_golden_ones_are_found(copy: Path) -> None:
     path.write_text(json.dumps(golden))
     spoil.rehash(copy)
     (wrong,) = _failed(copy)
-    assert (wrong["model"], wrong["check"], wrong["value"]) == ("pipeline", "nodules without a like", 1)
+    assert (wrong["model"], wrong["check"], wrong["value"]) == (
+        "pipeline",
+        "nodules without a like",
+        1,
+    )
     moved = {**lost, "center_irc": [lost["center_irc"][0] + 3, *lost["center_irc"][1:]]}
     golden["nodules"].append(moved)
     path.write_text(json.dumps(golden))

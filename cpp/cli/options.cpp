@@ -104,6 +104,12 @@ void apply(int letter, Options& o) {
 
 void check(const Options& o) {
   if (o.task == Task::infer && o.scans.empty()) misuse("no scan is named");
+  if (o.task == Task::selfcheck && !o.scans.empty()) {
+    misuse("--selfcheck takes no scan; it runs the bundle's own");
+  }
+  if (o.task != Task::infer && (o.csv || o.mask || o.region_mask)) {
+    misuse("--csv, --mask and --region-mask need an inference");
+  }
   if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
     misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
   }
@@ -121,7 +127,7 @@ void check(const Options& o) {
                    .csv = file_or_stdout(o.csv),
                    .mask = o.mask.value_or(""),
                    .region_mask = o.region_mask.value_or("")},
-                  o.scans);
+                  o.scans, o.runner.bundle);
   } catch (const Error& error) {
     if (error.code() == Errc::usage) misuse(error.what());
     throw;

@@ -28,13 +28,14 @@ class Reporter {
     if (interrupted != 0)
       throw Error(Errc::interrupted, "interrupted before the scan was finished");
     if (style_ == ProgressStyle::none) return;
-    if (p.stage != stage_ || p.done == 0) {
-      if (p.stage != stage_) stage_began_ = Clock::now();
+    const bool first = shown_ == Clock::time_point{} || p.stage != stage_;
+    if (first) {
+      stage_began_ = Clock::now();
       stage_ = p.stage;
     }
     const bool last = p.total > 0 && p.done == p.total;
     const double pause = terminal_ ? 0.1 : 2;
-    if (!last && seconds_since(shown_) < pause) return;
+    if (!first && !last && seconds_since(shown_) < pause) return;
     shown_ = Clock::now();
     show(p, last);
   }

@@ -213,13 +213,15 @@ void bind_runner(py::module_& m) {
   m.def(
       "check_outputs",
       [](const std::string& json, const std::string& csv, const std::string& mask,
-         const std::string& region_mask, const std::string& scan) {
+         const std::string& region_mask, const std::string& scan,
+         const std::filesystem::path& bundle) {
         check_outputs({json, csv, mask, region_mask},
                       scan.empty() ? std::vector<std::filesystem::path>{}
-                                   : std::vector<std::filesystem::path>{scan});
+                                   : std::vector<std::filesystem::path>{scan},
+                      bundle);
       },
       py::kw_only(), py::arg("json"), py::arg("csv"), py::arg("mask"), py::arg("region_mask"),
-      py::arg("scan"), "Empty: not written. Raises UsageError or OutputError.");
+      py::arg("scan"), py::arg("bundle"), "Empty: not written. Raises UsageError or OutputError.");
   bind_result(m);
   py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
       .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),

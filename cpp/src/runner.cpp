@@ -101,6 +101,7 @@ class Runner::Impl {
     Stopwatch watch;
     const Tick tick = [&] { report(progress, Stage::read, 0, 1); };
     const Volume volume = read_scan(scan, tick);
+    report(progress, Stage::read, 1, 1);
     const double read_s = watch.lap();
     Result result = run_volume(volume, progress);
     result.timings_s.read = read_s;
@@ -128,6 +129,7 @@ class Runner::Impl {
     append_input_warnings(volume, bundle_.manifest.intended, result.warnings);
     std::optional<LungRegion> region;
     if (options_.region == Region::lungs) region = find_lungs(volume, tick, result.warnings);
+    report(progress, Stage::region, 1, 1);
     result.timings_s.region = watch.lap();
 
     const RunMask mask =
@@ -139,6 +141,7 @@ class Runner::Impl {
     GroupOptions group_options = settings.group;
     if (region) group_options.keep_centre = [&](const Irc& c) { return region->contains(c); };
     Grouped grouped = group(mask, volume, group_options);
+    report(progress, Stage::group, 1, 1);
     result.timings_s.group = watch.lap();
 
     std::vector<Irc> centres;

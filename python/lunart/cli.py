@@ -20,7 +20,7 @@ EXIT_CODES = "\n".join(
 
 _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
-_OPTIONAL = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "scipy")
+_OPTIONAL = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime")
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,8 +49,10 @@ def run(prog: str, body: Callable[[], None], *, extra: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_a_tick(stream)
     try:
-        body()
-        sys.stdout.flush()
+        try:
+            body()
+        finally:
+            _flush()
     except SystemExit as stop:  # argparse, after printing its help
         return int(stop.code or 0)
     except KeyboardInterrupt:
@@ -75,6 +77,30 @@ def run(prog: str, body: Callable[[], None], *, extra: str) -> int:
     except Exception as error:
         return _unexpected(prog, error)
     return 0
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line at once. Raises ``OutputError`` when it cannot be written."""
+    try:
+        print(text, file=stream or sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def _not_written(error: OSError) -> OutputError:
+    sys.stdout = None  # Python would complain again when it flushes at exit
+    return OutputError(f"standard output cannot be written ({error.strerror})")
 
 
 def _unexpected(prog: str, error: Exception) -> int:

@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from json import dumps as json_text
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from lunart.result import Result
 
 #: Called with the stage's name, the steps done and all steps; what it raises stops the run.
 ProgressCallback = Callable[[str, int, int], object]
+ProgressStyle = Literal["bar", "json", "none"]
 Path_ = str | os.PathLike[str]
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -44,7 +46,8 @@ class Runner:
     ``eager`` (PyTorch rebuilt from the weights) and ``onnxruntime`` (the wheel's session). All run
     the same C++ pipeline. ``threads`` None: every processor this process may use. ``region``:
     ``lungs``, or ``off`` for whole slices as in the book. ``threshold`` None: the bundle's.
-    ``progress``: a callback, or ``bar`` for a line on standard error.
+    ``progress``: a callback, or as the program's: ``bar`` (drawn on a terminal only), ``json``,
+    ``none``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to write after each run.
 
     Raises the classes of :mod:`lunart.errors`. One run at a time; other threads go on meanwhile,
     and Ctrl-C stops a run within a second.
@@ -59,8 +62,13 @@ class Runner:
         region: Literal["lungs", "off"] = "lungs",
         threshold: float | None = None,
         all_candidates: bool = False,
-        progress: ProgressCallback | Literal["bar", "none"] = "none",
+        json: Path_ | None = None,
+        csv: Path_ | None = None,
+        mask: Path_ | None = None,
+        region_mask: Path_ | None = None,
+        progress: ProgressCallback | ProgressStyle = "bar",
     ) -> None:
+        _check_progress(progress)
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; expected 1 or more, or None for all")
         if engine == "auto":
@@ -77,7 +85,9 @@ class Runner:
             networks=networks,
             version=version,
         )
+        self._bundle = os.fspath(bundle)
         self._all_candidates = all_candidates
+        self._outputs = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
         self._progress = progress
 
     def __call__(
@@ -91,21 +101,26 @@ class Runner:
         csv: Path_ | None = None,
         mask: Path_ | None = None,
         region_mask: Path_ | None = None,
-        progress: ProgressCallback | Literal["bar", "none"] | None = None,
+        progress: ProgressCallback | ProgressStyle | None = None,
     ) -> Result:
         """Run on a file, a SimpleITK image, or an array of HU, (index, row, col).
 
         An array needs ``spacing`` (x, y, z in mm) and may have ``origin`` and SimpleITK's nine
-        numbers of ``direction``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to
-        write, as the program's options do.
+        numbers of ``direction``; files and images bring their own. ``json``, ``csv``, ``mask``,
+        ``region_mask`` and ``progress`` replace the runner's own for this run.
         """
-        is_path = isinstance(scan, str | os.PathLike)
+        given = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
+        names = {
+            kind: _name(self._outputs[kind] if path is None else path)
+            for kind, path in given.items()
+        }
+        is_array = not isinstance(scan, str | os.PathLike | SimpleItkImage)
+        if not is_array and spacing is not None:
+            raise UsageError("spacing belongs to an array; a file or an image has its own")
         _core.check_outputs(
-            json=_name(json),
-            csv=_name(csv),
-            mask=_name(mask),
-            region_mask=_name(region_mask),
-            scan=_name(scan) if is_path else "",
+            **names,
+            scan=os.fspath(scan) if isinstance(scan, str | os.PathLike) else "",
+            bundle=self._bundle,
         )
         report = _callback(self._progress if progress is None else progress)
         if isinstance(scan, str | os.PathLike):
@@ -117,14 +132,14 @@ class Runner:
                 core_scan = _scan_of_array(np.asarray(scan), spacing, origin, direction, "")
             found = self._core.run_scan(core_scan, report)
         result = Result(found, all_candidates=self._all_candidates)
-        if mask is not None:
-            result.write_mask(os.fspath(mask))
-        if region_mask is not None:
-            result.write_region(os.fspath(region_mask))
-        if json is not None:
-            _core.write_file_atomically(os.fspath(json), result.to_json() + "\n")
-        if csv is not None:
-            _core.write_file_atomically(os.fspath(csv), result.to_csv())
+        if names["mask"]:
+            result.write_mask(names["mask"])
+        if names["region_mask"]:
+            result.write_region(names["region_mask"])
+        if names["json"]:
+            _core.write_file_atomically(names["json"], result.to_json() + "\n")
+        if names["csv"]:
+            _core.write_file_atomically(names["csv"], result.to_csv())
         return result
 
 
@@ -132,8 +147,8 @@ def _name(output: Any) -> str:
     if output is None:
         return ""
     name = os.fspath(output)
-    if not name:
-        raise UsageError("an output has an empty name; leave it out or name a file")
+    if name in ("", "-"):
+        raise UsageError(f"an output is called {name!r}; leave it out or name a file")
     return str(name)
 
 
@@ -163,6 +178,10 @@ def _scan_of_array(
         origin_mm=tuple(map(float, origin)),
         direction=tuple(map(float, direction)),
     )
+    # The core reads this machine's byte order, and no half precision.
+    if array.dtype.kind in "iuf":
+        native = np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
+        array = array.astype(native, copy=False)
     return _core.scan_from_array(array, geometry, series_uid, "")
 
 
@@ -184,14 +203,35 @@ def _scan_of_image(image: SimpleItkImage) -> _core.Scan:
     )
 
 
-def _callback(progress: ProgressCallback | Literal["bar", "none"]) -> ProgressCallback | None:
-    if progress == "none":
-        return None
-    if progress == "bar":
-        return _Bar()
+def _check_progress(progress: object) -> None:
+    if not callable(progress) and progress not in get_args(ProgressStyle):
+        raise UsageError(f"progress is {progress!r}; expected a callable, bar, json or none")
+
+
+def _callback(progress: ProgressCallback | ProgressStyle) -> ProgressCallback | None:
+    _check_progress(progress)
     if callable(progress):
         return progress
-    raise UsageError(f"progress is {progress!r}; expected a callable, bar or none")
+    if progress == "json":
+        return _Lines()
+    # A bar is for people: a library's log is none.
+    return _Bar() if progress == "bar" and sys.stderr is not None and sys.stderr.isatty() else None
+
+
+class _Lines:
+    """One JSON object a step on standard error, with the seconds left of the stage."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._began = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began = stage, now
+        left = (now - self._began) / done * (total - done) if done else None
+        step = {"stage": stage, "done": done, "total": total, "eta_s": left}
+        print(json_text(step), file=sys.stderr)
 
 
 class _Bar:
@@ -211,4 +251,5 @@ class _Bar:
         self._shown = now
         past = now - self._began
         text = f"{past:.1f} s" if last else f"{past / done * (total - done):.0f} s left"
-        print(f"\r\033[K{stage} {done}/{total}, {text}", end="\n" if last else "", file=sys.stderr)
+        end = "\n" if last else ""
+        print(f"\r\033[K{stage} {done}/{total}, {text}", end=end, file=sys.stderr)

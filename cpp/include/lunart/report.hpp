@@ -27,9 +27,10 @@ struct Outputs {
 };
 
 // What is better said before minutes of work than after. Throws Errc::output when a folder does not
-// exist; Errc::usage when two outputs are the same file, a mask is neither .mhd nor .mha, or a file
-// of one of the scans would be replaced.
-void check_outputs(const Outputs& outputs, const std::vector<std::filesystem::path>& scans);
+// exist; Errc::usage when two outputs are the same file, a mask is neither .mhd nor .mha, a file of
+// one of the scans would be replaced, or an output lies in the bundle.
+void check_outputs(const Outputs& outputs, const std::vector<std::filesystem::path>& scans,
+                   const std::filesystem::path& bundle);
 
 // The findings' voxels with their labels, or the lung region, in the scan's geometry (.mhd, .mha).
 void write_label_mask(const std::filesystem::path& path, const Result& result,

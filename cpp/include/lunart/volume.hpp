@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "lunart/geometry.hpp"
 
@@ -37,5 +38,7 @@ struct ScanHeader {
 // file, the value and the way out: missing, truncated, wrong-sized, not three-dimensional, NaN, ...
 [[nodiscard]] Volume read_scan(const std::filesystem::path& path, const Tick& tick = {});
 [[nodiscard]] ScanHeader read_scan_header(const std::filesystem::path& path);
+// The header and every file that holds its voxels.
+[[nodiscard]] std::vector<std::filesystem::path> files_of_scan(const std::filesystem::path& path);
 
 }  // namespace lunart

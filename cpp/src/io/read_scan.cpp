@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "io/metaimage.hpp"
+#include "io/metaimage_data.hpp"
 #include "io/metaimage_header.hpp"
 #include "io/text.hpp"
 #include "lunart/error.hpp"
@@ -47,6 +48,15 @@ ScanHeader read_scan_header(const std::filesystem::path& path) {
           .element_type = std::move(header.element_type),
           .compressed = header.is_compressed,
           .series_uid = std::move(header.series_uid)};
+}
+
+std::vector<std::filesystem::path> files_of_scan(const std::filesystem::path& path) {
+  require_metaimage(path);
+  std::vector<std::filesystem::path> files{path};
+  for (DataPart& part : data_parts(read_metaimage_header(path))) {
+    files.push_back(std::move(part.path));
+  }
+  return files;
 }
 
 }  // namespace lunart

@@ -3,6 +3,7 @@
 
 #include "lunart/error.hpp"
 #include "lunart/report.hpp"
+#include "lunart/volume.hpp"
 
 namespace lunart {
 namespace {
@@ -29,6 +30,20 @@ bool same_family(const fs::path& a, const fs::path& b) {
           fs::equivalent(at.parent_path(), bt.parent_path(), error));
 }
 
+// What an output must not replace. A scan that cannot be read is the run's to report.
+std::vector<fs::path> protected_files(const std::vector<fs::path>& scans) {
+  std::vector<fs::path> files;
+  for (const fs::path& scan : scans) {
+    files.push_back(scan);
+    try {
+      for (fs::path& file : files_of_scan(scan)) files.push_back(std::move(file));
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return files;
+}
+
 void check_place(const fs::path& output) {
   const fs::path folder = fs::absolute(output).parent_path();
   std::error_code error;
@@ -36,6 +51,13 @@ void check_place(const fs::path& output) {
     throw Error(Errc::output,
                 output.string() + ": its folder " + folder.string() + " does not exist");
   }
+}
+
+bool is_inside(const fs::path& path, const fs::path& folder) {
+  std::error_code error;
+  const fs::path root = fs::canonical(folder, error);
+  const fs::path real = fs::weakly_canonical(path, error);
+  return !root.empty() && std::ranges::mismatch(root, real).in1 == root.end();
 }
 
 void check_mask_name(const std::string& mask) {
@@ -47,9 +69,11 @@ void check_mask_name(const std::string& mask) {
 
 }  // namespace
 
-void check_outputs(const Outputs& outputs, const std::vector<fs::path>& scans) {
+void check_outputs(const Outputs& outputs, const std::vector<fs::path>& scans,
+                   const fs::path& bundle) {
   check_mask_name(outputs.mask);
   check_mask_name(outputs.region_mask);
+  const std::vector<fs::path> kept = protected_files(scans);
   std::vector<fs::path> named;
   for (const auto* output : {&outputs.json, &outputs.csv, &outputs.mask, &outputs.region_mask}) {
     if (output->empty()) continue;
@@ -60,11 +84,15 @@ void check_outputs(const Outputs& outputs, const std::vector<fs::path>& scans) {
         misuse("two outputs would be the same file: " + other.string() + " and " + path.string());
       }
     }
-    for (const fs::path& scan : scans) {
+    for (const fs::path& scan : kept) {
       if (same_family(path, scan)) {
-        misuse(path.string() + ": would overwrite the scan " + scan.string() +
+        misuse(path.string() + ": would overwrite the scan's " + scan.string() +
                "; give the output another name");
       }
+    }
+    if (is_inside(path, bundle)) {
+      misuse(path.string() + ": lies in the bundle " + bundle.string() +
+             ", which must stay as it was verified; write elsewhere");
     }
     named.push_back(path);
   }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lunart.bundle import ROLES
-from lunart.cli import Parser, run
+from lunart.cli import Parser, run, say
 from lunart.errors import BundleError, UsageError
 from lunart.export.formats import CHOICES, chosen
 
@@ -74,7 +74,7 @@ def _run(argv: Sequence[str] | None) -> None:
 
     def tick(check: Check) -> None:
         checks.append(check)
-        print(check.line, file=ticks, flush=True)
+        say(check.line, ticks)
 
     # PyTorch is loaded from here on: --help and a wrong option do not wait for it.
     from lunart.export.writer import write_bundle
@@ -93,7 +93,7 @@ def _run(argv: Sequence[str] | None) -> None:
     finally:
         if options.json and checks:
             _print_json(report, checks)
-    print(f"{len(checks)} checks passed, bundle written to {target}", file=ticks)
+    say(f"{len(checks)} checks passed, bundle written to {target}", ticks)
 
 
 def _checkpoints(options: Namespace) -> dict[str, Checkpoint]:
@@ -116,7 +116,7 @@ def _checkpoints(options: Namespace) -> dict[str, Checkpoint]:
 def _print_json(report: dict[str, Any], checks: list[Check]) -> None:
     passed = report["bundle"] is not None
     data = {**report, "passed": passed, "checks": [check.to_json() for check in checks]}
-    print(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))
+    say(json.dumps(data, indent=2, sort_keys=True, allow_nan=False))
 
 
 if __name__ == "__main__":

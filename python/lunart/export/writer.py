@@ -208,12 +208,26 @@ def _workspace(target: Path) -> Iterator[Path]:
     """A folder on the target's file system, removed unless it was renamed to the target."""
     target.parent.mkdir(parents=True, exist_ok=True)
     root = target.parent / f".{target.name}.tmp-{os.getpid()}"
-    shutil.rmtree(root, ignore_errors=True)  # of a process with our number that was killed
+    for left in target.parent.glob(f".{target.name}.tmp-*"):
+        if not _is_running(left.name.rpartition("-")[2]):  # an export that was killed
+            shutil.rmtree(left, ignore_errors=True)
     root.mkdir()
     try:
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _is_running(pid: str) -> bool:
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _install(root: Path, target: Path) -> None:

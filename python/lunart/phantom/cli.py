@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from lunart.cli import Parser, run
+from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
 from lunart.phantom.files import write
 from lunart.phantom.generate import DEFAULT_SHAPE_IRC, generate
@@ -25,7 +25,7 @@ their other series. The paths of the scans are printed on standard output.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``luna-phantom`` and return its exit code."""
-    return run(_PROG, lambda: _run(argv), extra="train")
+    return run(_PROG, lambda: _run(argv), extra="export")
 
 
 def _parser() -> Parser:
@@ -107,10 +107,10 @@ def _run(argv: Sequence[str] | None) -> None:
             file=sys.stderr,
         )
         if not options.json:
-            print(path)
+            say(str(path))
         summaries.append(_summary(phantom, path))
     if options.json:
-        print(json.dumps(summaries, indent=1))
+        say(json.dumps(summaries, indent=1))
 
 
 if __name__ == "__main__":

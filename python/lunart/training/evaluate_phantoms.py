@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lunart.cli import Parser, run
+from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
 from lunart.phantom import DEFAULT_SHAPE_IRC, Phantom, generate
 from lunart.result import Result
@@ -93,10 +93,10 @@ def _run(argv: Sequence[str] | None) -> None:
     for seed in seeds:
         [(_, one)] = evaluate(runner, [seed], shape, spacing)
         scores.append(one)
-        print(f"{seed}: {one.found} of {one.nodules} found, {one.false_calls} false", flush=True)
+        say(f"{seed}: {one.found} of {one.nodules} found, {one.false_calls} false")
     found, nodules = sum(s.found for s in scores), sum(s.nodules for s in scores)
     false_calls = [s.false_calls for s in scores]
-    print(
+    say(
         f"all: {found} of {nodules} found ({found / max(1, nodules):.0%}), "
         f"{sum(false_calls) / len(scores):.1f} false a scan, at most {max(false_calls)}"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lunart.bundle import Bundle
-from lunart.cli import Parser, run
+from lunart.cli import Parser, run, say
 from lunart.errors import CheckError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _run(argv: Sequence[str] | None) -> None:
     try:
         for check in _checks(bundle, options):
             checks.append(check)
-            print(check.line, file=ticks, flush=True)
+            say(check.line, ticks)
     finally:
         if options.json and checks:
             _print_json(bundle, checks)
@@ -58,7 +58,7 @@ def _run(argv: Sequence[str] | None) -> None:
         raise CheckError(
             f"{len(wrong)} of {len(checks)} checks failed, the first to diverge: {wrong[0].line}"
         )
-    print(f"{len(checks)} checks passed", file=ticks)
+    say(f"{len(checks)} checks passed", ticks)
 
 
 def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
@@ -77,7 +77,7 @@ def _print_json(bundle: Bundle, checks: list[Check]) -> None:
         "passed": all(check.passed for check in checks),
         "checks": [check.to_json() for check in checks],
     }
-    print(json.dumps(report, indent=2, sort_keys=True, allow_nan=False))
+    say(json.dumps(report, indent=2, sort_keys=True, allow_nan=False))
 
 
 if __name__ == "__main__":
