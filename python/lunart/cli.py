@@ -90,6 +90,8 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def _flush() -> None:
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:
