@@ -35,6 +35,9 @@ std::vector<fs::path> protected_files(const std::vector<fs::path>& scans) {
   std::vector<fs::path> files;
   for (const fs::path& scan : scans) {
     files.push_back(scan);
+    std::error_code error;
+    const fs::path behind_the_link = fs::canonical(scan, error);
+    if (!error) files.push_back(behind_the_link);
     try {
       for (fs::path& file : files_of_scan(scan)) files.push_back(std::move(file));
     } catch (const Error&) {
