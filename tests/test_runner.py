@@ -429,9 +429,15 @@ def test_a_runner_works_on_after_a_run_that_was_stopped(
     assert _stable(runner(phantom_scan)) == _stable(result)
 
 
-def test_the_bar_goes_to_standard_error(
-    runner: Runner, small_scan: Path, capfd: pytest.CaptureFixture[str]
+def test_the_bar_goes_to_standard_error_of_a_terminal_only(
+    runner: Runner,
+    small_scan: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    runner(small_scan, progress="bar")
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     runner(small_scan, progress="bar")
     out, err = capfd.readouterr()
     assert out == ""

@@ -40,12 +40,6 @@ struct Warning {
   std::string code, text;
 };
 
-// A run of voxels of one row whose probability exceeded the threshold. Label 0: in no candidate.
-struct LabelRun {
-  std::int32_t index{}, row{}, col_begin{}, col_end{};
-  std::uint32_t label{};
-};
-
 // A label for every voxel above the threshold, kept as runs so that memory follows the mask and
 // not the scan; and the lung region. Axes are those the networks saw.
 class Masks;

@@ -7,7 +7,7 @@
 
 #include "lunart/network.hpp"
 #include "lunart/volume.hpp"
-#include "pipeline/group.hpp"
+#include "pipeline/hu_window.hpp"
 
 namespace lunart {
 

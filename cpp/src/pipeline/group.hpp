@@ -6,15 +6,11 @@
 #include <functional>
 #include <vector>
 
-#include "lunart/result.hpp"
 #include "lunart/volume.hpp"
+#include "pipeline/hu_window.hpp"
 #include "pipeline/runs.hpp"
 
 namespace lunart {
-
-struct HuWindow {
-  float low{-1000}, high{1000};
-};
 
 struct GroupOptions {
   HuWindow window{};

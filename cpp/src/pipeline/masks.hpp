@@ -8,6 +8,7 @@
 #include "lunart/result.hpp"
 #include "pipeline/orientation.hpp"
 #include "pipeline/region.hpp"
+#include "pipeline/runs.hpp"
 
 namespace lunart {
 

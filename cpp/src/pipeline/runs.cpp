@@ -69,12 +69,6 @@ RunMask::Range RunMask::row(std::int64_t index, std::int64_t row) const noexcept
   return rows_[static_cast<std::size_t>(index * shape_.row + row)];
 }
 
-std::size_t RunMask::voxels() const noexcept {
-  std::size_t count = 0;
-  for (const Run& run : runs_) count += static_cast<std::size_t>(run.end - run.begin);
-  return count;
-}
-
 RunMask eroded(const RunMask& mask) {
   RunMask out(mask.shape());
   std::vector<Run> kept;

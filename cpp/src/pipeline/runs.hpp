@@ -15,6 +15,12 @@ struct Run {
   std::int32_t begin{}, end{};  // columns [begin, end)
 };
 
+// A run of voxels of one row whose probability exceeded the threshold. Label 0: in no candidate.
+struct LabelRun {
+  std::int32_t index{}, row{}, col_begin{}, col_end{};
+  std::uint32_t label{};
+};
+
 // Rows are appended in raster order; rows that are not mentioned are empty.
 class RunMask {
  public:
@@ -30,7 +36,6 @@ class RunMask {
     std::size_t first{}, last{};
   };
   [[nodiscard]] Range row(std::int64_t index, std::int64_t row) const noexcept;
-  [[nodiscard]] std::size_t voxels() const noexcept;
 
  private:
   IrcIndex shape_;

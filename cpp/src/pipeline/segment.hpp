@@ -8,7 +8,7 @@
 
 #include "lunart/network.hpp"
 #include "lunart/volume.hpp"
-#include "pipeline/group.hpp"
+#include "pipeline/hu_window.hpp"
 #include "pipeline/region.hpp"
 #include "pipeline/runs.hpp"
 
