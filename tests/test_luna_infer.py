@@ -713,3 +713,11 @@ def test_it_starts_no_process_and_opens_no_socket(
     for task in ([small_scan, *outputs], ["--selfcheck", "--engine=torchscript-trace"]):
         done = program.run(*task, f"--bundle={bundle}", "--threads=2", preexec_fn=jail.enter)
         assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+def test_peak_memory_is_the_programs_own_and_not_its_parents(
+    bundle: Path, small_scan: Path
+) -> None:
+    ballast = bytearray(b"x") * 1_500_000_000
+    result = program.result_of(small_scan, f"--bundle={bundle}", "--progress=none")
+    assert len(ballast) / 1e6 > 1.2 * result["peak_rss_mb"]
