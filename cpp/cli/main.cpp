@@ -26,7 +26,7 @@ void keep_large_blocks() {
 }
 
 // libtorch's threads (libgomp) spin while they wait for each other, which starves them as soon as
-// anything else wants a core: 20 times slower was seen. Read by libgomp when it is loaded.
+// anything else wants a core. Read by libgomp when it is loaded.
 void wait_without_spinning() {
   setenv("OMP_WAIT_POLICY", "passive", 0);
 }
