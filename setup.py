@@ -28,17 +28,27 @@ ROOT = Path(__file__).resolve().parent
 TORCH = os.environ.get("TORCH") or (ROOT / "torch-requirement.txt").read_text().strip()
 
 EXPORT = [TORCH, "safetensors>=0.4.5", "onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
+# The engine module is built for one version, as libtorch's is.
+OPENVINO = next(
+    line
+    for line in (ROOT / "build-requirements.txt").read_text().split()
+    if line.startswith("openvino")
+)
 EXTRAS = {
     "torch": [TORCH],
+    "openvino": [OPENVINO],
+    "bench": [*EXPORT, OPENVINO, "matplotlib>=3.8", "scipy>=1.11"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
     "train": EXPORT,
     "test": [
         *EXPORT,
+        OPENVINO,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",
         "clang-tidy==23.1.4",
         "jsonschema>=4.20",
+        "matplotlib>=3.8",
         "mypy==2.4.1",
         "pytest-timeout>=2.3",
         "pytest>=8",
@@ -84,7 +94,7 @@ class BuildPy(build_py):
 
     def find_data_files(self, package: str, src_dir: str) -> list[str]:
         files = super().find_data_files(package, src_dir)
-        return [f for f in files if not f.endswith((".so", "liblunart_torch.json"))]
+        return [f for f in files if not f.endswith(".so") and "liblunart_" not in f]
 
 
 class NativeScripts(bdist_wheel):

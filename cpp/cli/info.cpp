@@ -80,12 +80,44 @@ std::string describe(const Options& options, bool as_json) {
   return text;
 }
 
+std::string text_of(const std::vector<EngineStatus>& engines) {
+  std::string out;
+  for (const EngineStatus& e : engines) {
+    std::string precisions;
+    for (const Precision p : e.precisions) {
+      precisions += (precisions.empty() ? "" : ", ") + std::string(to_string(p));
+    }
+    out += std::string(e.supported ? "[✓] " : "[-] ") + e.name +
+           (e.supported ? " " + e.version + ", " + precisions : ": " + e.why_not) + "\n";
+  }
+  return out;
+}
+
+std::string json_of(const std::vector<EngineStatus>& engines) {
+  Json list = Json::array();
+  for (const EngineStatus& e : engines) {
+    Json precisions = Json::array();
+    for (const Precision p : e.precisions) precisions.push_back(to_string(p));
+    list.push_back({{"name", e.name},
+                    {"built", e.built},
+                    {"supported", e.supported},
+                    {"version", e.supported ? Json(e.version) : Json(nullptr)},
+                    {"artifacts", e.artifacts},
+                    {"precisions", precisions},
+                    {"why_not", e.supported ? Json(nullptr) : Json(e.why_not)}});
+  }
+  return Json{{"schema", "lunart.engines/1"}, {"engines", list}}.dump(
+             2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
 std::string text_of(const std::vector<Check>& checks) {
   std::string out;
   std::size_t failed = 0;
   std::size_t skipped = 0;
   for (const Check& c : checks) {
-    const std::string subject = c.model + "/" + c.artifact + " " + c.check;
+    const std::string by = c.engine == c.artifact ? "" : " (" + c.engine + ")";
+    const std::string subject = c.model + "/" + c.artifact + by + " " + c.check;
     if (c.skipped) {
       ++skipped;
       out += "[-] " + subject + ": " + c.detail + "\n";
@@ -112,6 +144,7 @@ std::string json_of(const std::vector<Check>& checks) {
     passed = passed && c.passed;
     list.push_back({{"model", c.model},
                     {"artifact", c.artifact},
+                    {"engine", c.engine},
                     {"check", c.check},
                     {"value", std::isfinite(c.value) ? Json(c.value) : Json(nullptr)},
                     {"limit", c.limit},

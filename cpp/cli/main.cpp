@@ -116,6 +116,16 @@ int check_bundle(const Options& o) {
   return 0;
 }
 
+int list_engines(const Options& o) {
+  const std::vector<EngineStatus> all = engines();
+  if (o.json) {
+    deliver(o.json, json_of(all));
+  } else {
+    print(text_of(all));
+  }
+  return 0;
+}
+
 int run(int argc, char** argv) {
   const Options o = parse(argc, argv);
   switch (o.task) {
@@ -128,6 +138,7 @@ int run(int argc, char** argv) {
         print(describe(o, false));
       }
       return 0;
+    case Task::engines: return list_engines(o);
     case Task::selfcheck: return check_bundle(o);
     case Task::infer: return infer(o);
   }

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 enum Letter : int {
   kBundle = 256,
   kEngine,
+  kPrecision,
   kThreads,
   kRegion,
   kThreshold,
@@ -28,14 +29,16 @@ enum Letter : int {
   kRegionMask,
   kProgress,
   kInfo,
+  kEngines,
   kSelfcheck,
   kVersion,
   kHelp,
 };
 
-const std::array<option, 16> kOptions{{
+const std::array<option, 18> kOptions{{
     {"bundle", required_argument, nullptr, kBundle},
     {"engine", required_argument, nullptr, kEngine},
+    {"precision", required_argument, nullptr, kPrecision},
     {"threads", required_argument, nullptr, kThreads},
     {"region", required_argument, nullptr, kRegion},
     {"threshold", required_argument, nullptr, kThreshold},
@@ -46,6 +49,7 @@ const std::array<option, 16> kOptions{{
     {"region-mask", required_argument, nullptr, kRegionMask},
     {"progress", required_argument, nullptr, kProgress},
     {"info", no_argument, nullptr, kInfo},
+    {"engines", no_argument, nullptr, kEngines},
     {"selfcheck", no_argument, nullptr, kSelfcheck},
     {"version", no_argument, nullptr, kVersion},
     {"help", no_argument, nullptr, kHelp},
@@ -74,6 +78,12 @@ Region region_of(const std::string& text) {
   misuse("--region is \"" + text + "\"; expected lungs or off");
 }
 
+Precision precision_of(const std::string& text) {
+  if (text == "f32") return Precision::f32;
+  if (text == "bf16") return Precision::bf16;
+  misuse("--precision is \"" + text + "\"; expected f32 or bf16");
+}
+
 ProgressStyle progress_of(const std::string& text) {
   if (text == "bar") return ProgressStyle::bar;
   if (text == "json") return ProgressStyle::json;
@@ -85,6 +95,7 @@ void apply(int letter, Options& o) {
   switch (letter) {
     case kBundle: o.runner.bundle = optarg; break;
     case kEngine: o.runner.engine = optarg; break;
+    case kPrecision: o.runner.precision = precision_of(optarg); break;
     case kThreads: o.runner.threads = number_of("threads", optarg, 1, 1024); break;
     case kRegion: o.runner.region = region_of(optarg); break;
     case kThreshold: o.runner.threshold = number_of("threshold", optarg, 0.0, 1.0); break;
@@ -95,6 +106,7 @@ void apply(int letter, Options& o) {
     case kRegionMask: o.region_mask = optarg; break;
     case kProgress: o.progress = progress_of(optarg); break;
     case kInfo: o.task = Task::info; break;
+    case kEngines: o.task = Task::engines; break;
     case kSelfcheck: o.task = Task::selfcheck; break;
     case kVersion: o.task = Task::version; break;
     case kHelp: o.task = Task::help; break;
@@ -107,6 +119,7 @@ void check(const Options& o) {
   if (o.task == Task::selfcheck && !o.scans.empty()) {
     misuse("--selfcheck takes no scan; it runs the bundle's own");
   }
+  if (o.task == Task::engines && !o.scans.empty()) misuse("--engines takes no scan");
   if (o.task != Task::infer && (o.csv || o.mask || o.region_mask)) {
     misuse("--csv, --mask and --region-mask need an inference");
   }
@@ -179,8 +192,9 @@ std::string help() {
 luna_infer SCAN... [options]
 
   --bundle DIR         bundle to run [exported/luna here or next to the program]
-  --engine NAME        auto, an engine (torchscript), or an artifact of the bundle
-                       (torchscript-trace, torchscript-script) [auto]
+  --engine NAME        auto, or an engine of those that --engines lists [auto]
+  --precision f32|bf16 of the networks' arithmetic; bf16 is faster and coarser, where the
+                       processor has it [f32]
   --threads N          threads to use [every processor this process may use]
   --region lungs|off   search the lungs, or whole slices as the book does [lungs]
   --threshold P        probability above which a candidate is a nodule [the bundle's]
@@ -193,6 +207,7 @@ luna_infer SCAN... [options]
   --progress bar|json|none
                        progress with time left, on standard error [bar]
   --info               show what the scans and the bundle are, without inference
+  --engines            list the engines: what runs here, its version, or why it does not
   --selfcheck          prove the bundle on this machine with its golden data
   --version            print the version
   --help               print this

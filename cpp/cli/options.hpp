@@ -10,7 +10,7 @@
 
 namespace lunart::cli {
 
-enum class Task { infer, info, selfcheck, version, help };
+enum class Task { infer, info, engines, selfcheck, version, help };
 enum class ProgressStyle { bar, json, none };
 
 struct Options {

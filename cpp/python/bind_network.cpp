@@ -1,4 +1,4 @@
-// lunart._core.Network: one artifact of a bundle through its native engine, for verification.
+// lunart._core.Network: one model of a bundle through a native engine, for verification.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
@@ -19,15 +19,12 @@ namespace {
 class BoundNetwork {
  public:
   BoundNetwork(const std::filesystem::path& folder, const std::string& model,
-               const std::string& artifact, int threads) {
+               const std::string& engine, int threads, const std::string& precision) {
     const Bundle bundle = open_bundle(folder);
-    if (!bundle.manifest.models.contains(model)) {
-      throw Error(Errc::bundle, folder.string() + ": has no model \"" + model + "\"");
-    }
-    Choice choice = choose_engine(artifact, bundle, thread_count(threads));
-    const ArtifactEntry& entry = choose_artifact(bundle, model, choice.artifacts);
-    engine_ = std::move(choice.engine);
-    run_ = engine_->load(bundle.path_of(entry));
+    loaded_ = load_network(engine, bundle, model,
+                           {.threads = thread_count(threads),
+                            .precision = precision_of(precision),
+                            .made_by_torch = bundle.manifest.torch_version});
   }
 
   std::vector<FloatArray> operator()(const FloatArray& input) const {
@@ -35,7 +32,7 @@ class BoundNetwork {
     std::vector<Tensor> outputs;
     {
       const py::gil_scoped_release no_gil;
-      outputs = run_({tensor.shape, tensor.data});
+      outputs = loaded_.network.run({tensor.shape, tensor.data});
     }
     std::vector<FloatArray> arrays;
     for (const Tensor& output : outputs) arrays.push_back(to_numpy(output.shape, output.data));
@@ -43,8 +40,7 @@ class BoundNetwork {
   }
 
  private:
-  std::unique_ptr<Engine> engine_;  // outlives run_
-  NetworkFunction run_;
+  LoadedNetwork loaded_;
 };
 
 }  // namespace
@@ -60,9 +56,31 @@ void bind_network(py::module_& m) {
       "The SHA-256 of a bundle's manifest. Raises BundleError when anything is wrong with it.");
   m.def("sha256_of_file", &sha256_of_file, py::arg("path"),
         "In hexadecimal. Raises BundleError when the file cannot be read.");
-  py::class_<BoundNetwork>(m, "Network", "One artifact of a bundle, run by its native engine.")
-      .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int>(),
-           py::arg("bundle"), py::arg("model"), py::arg("artifact"), py::arg("threads") = 0,
+  m.def(
+      "engines",
+      [] {
+        py::list all;
+        for (const EngineStatus& e : engines()) {
+          py::list precisions;
+          for (const Precision p : e.precisions) precisions.append(std::string(to_string(p)));
+          py::dict entry;
+          entry["name"] = e.name;
+          entry["artifacts"] = e.artifacts;
+          entry["precisions"] = precisions;
+          entry["built"] = e.built;
+          entry["supported"] = e.supported;
+          entry["version"] = e.version;
+          entry["why_not"] = e.why_not;
+          all.append(entry);
+        }
+        return all;
+      },
+      "The native engines in the order of auto: what runs here, or why it does not.");
+  py::class_<BoundNetwork>(m, "Network", "One model of a bundle in a native engine.")
+      .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int,
+                    const std::string&>(),
+           py::arg("bundle"), py::arg("model"), py::arg("engine"), py::arg("threads") = 0,
+           py::arg("precision") = "f32",
            "Raises BundleError or EngineError.")
       .def("__call__", &BoundNetwork::operator(), py::arg("input"),
            "The outputs, in the manifest's order, of one batch.");

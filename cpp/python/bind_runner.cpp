@@ -118,12 +118,23 @@ Region region_of(const std::string& name) {
   throw Error(Errc::usage, "region is \"" + name + "\"; expected lungs or off");
 }
 
+}  // namespace
+
+Precision precision_of(const std::string& name) {
+  if (name == "f32") return Precision::f32;
+  if (name == "bf16") return Precision::bf16;
+  throw Error(Errc::usage, "precision is \"" + name + "\"; expected f32 or bf16");
+}
+
+namespace {
+
 Runner make_runner(const std::filesystem::path& bundle, const std::string& engine, int threads,
                    const std::string& region, std::optional<double> threshold,
                    const std::optional<std::map<std::string, py::function>>& networks,
-                   const std::string& version) {
+                   const std::string& version, const std::string& precision) {
   RunnerOptions options{.bundle = bundle,
                         .engine = engine,
+                        .precision = precision_of(precision),
                         .threads = threads,
                         .region = region_of(region),
                         .threshold = threshold};
@@ -155,6 +166,7 @@ py::list selfcheck_list(const std::filesystem::path& bundle, const std::string& 
     py::dict entry;
     entry["model"] = c.model;
     entry["artifact"] = c.artifact;
+    entry["engine"] = c.engine;
     entry["check"] = c.check;
     entry["value"] = c.value;
     entry["limit"] = c.limit;
@@ -226,7 +238,7 @@ void bind_runner(py::module_& m) {
   py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
       .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),
            py::arg("threads"), py::arg("region"), py::arg("threshold"), py::arg("networks"),
-           py::arg("version"))
+           py::arg("version"), py::arg("precision"))
       .def("run_file", &run<std::filesystem::path>, py::arg("path"), py::arg("progress"))
       .def("run_scan", &run<Volume>, py::arg("scan"), py::arg("progress"));
   m.def("selfcheck", &selfcheck_list, py::arg("bundle"), py::arg("engine"), py::arg("threads"));

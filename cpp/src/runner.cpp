@@ -79,6 +79,10 @@ std::string_view to_string(Stage stage) noexcept {
   return "";
 }
 
+std::string_view to_string(Precision precision) noexcept {
+  return precision == Precision::bf16 ? "bf16" : "f32";
+}
+
 std::string_view version() noexcept {
   return LUNART_VERSION;
 }
@@ -97,10 +101,17 @@ class Runner::Impl {
     if (options_.callable) {
       info_ = options_.callable->info;
       info_.threads = threads;
-      networks_ = options_.callable->networks;
       require_networks();
+      for (const auto& [name, run] : options_.callable->networks) networks_[name] = {.run = run};
     } else {
-      load_networks(threads);
+      LoadedNetworks loaded = load_networks(options_.engine, bundle_,
+                                            {.threads = threads,
+                                             .precision = options_.precision,
+                                             .made_by_torch = bundle_.manifest.torch_version});
+      engines_ = std::move(loaded.engines);
+      networks_ = std::move(loaded.networks);
+      info_ = std::move(loaded.info);
+      warnings_ = std::move(loaded.warnings);
     }
     load_s_ = watch.lap();
   }
@@ -178,21 +189,9 @@ class Runner::Impl {
 
   void require_networks() const {
     for (const auto& [name, model] : bundle_.manifest.models) {
-      if (!networks_.contains(name)) {
+      if (!options_.callable->networks.contains(name)) {
         throw Error(Errc::usage, "the callable engine has no network \"" + name + "\"");
       }
-    }
-  }
-
-  void load_networks(int threads) {
-    Choice choice = choose_engine(options_.engine, bundle_, threads);
-    engine_ = std::move(choice.engine);
-    info_ = engine_->info();
-    if (choice.artifacts.size() == 1) info_.name = choice.artifacts.front();
-    for (const auto& [name, model] : bundle_.manifest.models) {
-      const ArtifactEntry& artifact = choose_artifact(bundle_, name, choice.artifacts);
-      info_.precision = artifact.precision;
-      networks_[name] = engine_->load(bundle_.path_of(artifact));
     }
   }
 
@@ -205,6 +204,7 @@ class Runner::Impl {
     result.bundle_sha256 = bundle_.sha256;
     result.engine = info_;
     result.threshold = threshold_;
+    result.warnings = warnings_;
     result.timings_s.load = load_s_;
     return result;
   }
@@ -265,8 +265,9 @@ class Runner::Impl {
   double threshold_{};
   double load_s_{};
   EngineInfo info_;
-  std::unique_ptr<Engine> engine_;  // outlives the networks
-  std::map<std::string, NetworkFunction> networks_;
+  std::vector<Warning> warnings_;                 // of the engines
+  std::vector<std::unique_ptr<Engine>> engines_;  // outlive the networks
+  std::map<std::string, Network> networks_;
 };
 
 Runner::Runner(RunnerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

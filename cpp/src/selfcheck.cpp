@@ -31,12 +31,13 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 
 class Report {
  public:
-  Report(std::string model, std::string artifact)
-      : model_(std::move(model)), artifact_(std::move(artifact)) {}
+  Report(std::string model, std::string artifact, std::string engine)
+      : model_(std::move(model)), artifact_(std::move(artifact)), engine_(std::move(engine)) {}
 
   void add(const std::string& check, double value, double limit, const std::string& detail = {}) {
     checks_.push_back({.model = model_,
                        .artifact = artifact_,
+                       .engine = engine_,
                        .check = check,
                        .value = value,
                        .limit = limit,
@@ -47,7 +48,7 @@ class Report {
   void move_to(std::vector<Check>& all) { std::ranges::move(checks_, std::back_inserter(all)); }
 
  private:
-  std::string model_, artifact_;
+  std::string model_, artifact_, engine_;
   std::vector<Check> checks_;
 };
 
@@ -136,7 +137,7 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
     if (const auto weights = engine.weights(bundle.path_of(artifact))) {
       check_weights(*weights, read_safetensors(bundle.path_of(entry.weights)), report);
     }
-    const NetworkFunction network = engine.load(bundle.path_of(artifact));
+    const NetworkFunction network = engine.load(bundle.path_of(artifact)).run;
     const Tensors golden = read_safetensors(bundle.path_of(vectors->second));
     std::size_t cases = 0;
     for (const auto& [name, tensor] : golden) {
@@ -221,12 +222,12 @@ void compare_results(const Result& got, const Json& expected, const Limits& limi
   compare_findings("nodules", got.nodules, expected.at("nodules"), got.threshold, limits, report);
 }
 
-void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::string& artifact,
+void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::string& engine,
                 Report& report) {
-  RunnerOptions of_artifact = options;
-  of_artifact.engine = artifact;
-  of_artifact.region = Region::lungs;
-  of_artifact.threshold.reset();
+  RunnerOptions of_engine = options;
+  of_engine.engine = engine;
+  of_engine.region = Region::lungs;
+  of_engine.threshold.reset();
   const Manifest& manifest = bundle.manifest;
   if (!manifest.golden_scan || !manifest.golden_result) {
     throw Error(Errc::bundle, bundle.folder.string() +
@@ -237,7 +238,7 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
     std::ifstream file(path);
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
-    const Result got = Runner(of_artifact).run(bundle.path_of(*manifest.golden_scan));
+    const Result got = Runner(of_engine).run(bundle.path_of(*manifest.golden_scan));
     compare_results(got, expected, manifest.limits, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
@@ -247,24 +248,26 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
   }
 }
 
-void check_artifact_of_all_models(const Bundle& bundle, Engine& engine, const std::string& artifact,
-                                  const RunnerOptions& options, std::vector<Check>& checks) {
-  for (const auto& [model, entry] : bundle.manifest.models) {
-    const auto held = std::ranges::find(entry.artifacts, artifact, &ArtifactEntry::name);
-    if (held == entry.artifacts.end()) continue;
-    Report report(model, artifact);
-    check_artifact(bundle, engine, model, *held, report);
+// The artifacts of all models that an engine runs, under its name.
+void check_engine(const Bundle& bundle, const EngineEntry& entry, const EngineSettings& settings,
+                  const RunnerOptions& options, std::vector<Check>& checks) {
+  const auto engine = open_engine(entry, settings);
+  std::string artifact;
+  for (const auto& [model, held] : bundle.manifest.models) {
+    const ArtifactEntry& found = *find_artifact(entry, held);
+    artifact = found.name;
+    Report report(model, artifact, entry.name);
+    check_artifact(bundle, *engine, model, found, report);
     report.move_to(checks);
   }
-  Report report("pipeline", artifact);
-  check_scan(bundle, options, artifact, report);
+  Report report("pipeline", artifact, entry.name);
+  check_scan(bundle, options, entry.name, report);
   report.move_to(checks);
 }
 
-bool has_artifact(const Bundle& bundle, const std::string& name) {
+bool runs_every_model(const EngineEntry& entry, const Bundle& bundle) {
   return std::ranges::all_of(bundle.manifest.models, [&](const auto& model) {
-    const auto& held = model.second.artifacts;
-    return std::ranges::find(held, name, &ArtifactEntry::name) != held.end();
+    return find_artifact(entry, model.second) != nullptr;
   });
 }
 
@@ -272,33 +275,32 @@ bool has_artifact(const Bundle& bundle, const std::string& name) {
 
 std::vector<Check> selfcheck(const RunnerOptions& options) {
   const Bundle bundle = open_bundle(options.bundle);
-  const int threads = thread_count(options.threads);
+  const EngineSettings settings{.threads = thread_count(options.threads),
+                                .precision = options.precision,
+                                .made_by_torch = bundle.manifest.torch_version};
   require_known_engine(options.engine);
   std::vector<Check> checks;
   std::vector<Check> left_out;
   for (const EngineEntry& entry : engine_list()) {
-    for (const std::string& artifact : entry.artifacts) {
-      const bool wanted =
-          options.engine == "auto" || options.engine == entry.name || options.engine == artifact;
-      if (!wanted || !has_artifact(bundle, artifact)) continue;
-      try {
-        const auto engine = entry.open(threads, bundle.manifest.torch_version);
-        check_artifact_of_all_models(bundle, *engine, artifact, options, checks);
-      } catch (const Error& error) {
-        if (error.code() != Errc::engine) throw;
-        left_out.push_back({.model = "all",
-                            .artifact = artifact,
-                            .check = "not checked",
-                            .passed = true,
-                            .skipped = true,
-                            .detail = error.what()});
-      }
+    const bool wanted = options.engine == "auto" || options.engine == entry.name;
+    if (!wanted || !runs_every_model(entry, bundle)) continue;
+    try {
+      check_engine(bundle, entry, settings, options, checks);
+    } catch (const Error& error) {
+      if (error.code() != Errc::engine) throw;
+      left_out.push_back({.model = "all",
+                          .artifact = entry.artifacts.front(),
+                          .engine = entry.name,
+                          .check = "not checked",
+                          .passed = true,
+                          .skipped = true,
+                          .detail = error.what()});
     }
   }
   if (checks.empty()) {
     std::string why;
     for (const Check& check : left_out) why += "\n  " + check.detail;
-    throw Error(Errc::engine, "no artifact of " + bundle.folder.string() +
+    throw Error(Errc::engine, "nothing of " + bundle.folder.string() +
                                   " could be checked with engine " + options.engine + why);
   }
   std::ranges::move(left_out, std::back_inserter(checks));

@@ -58,6 +58,7 @@ class Runner:
         bundle: Path_ = "exported/luna",
         *,
         engine: str = "auto",
+        precision: Literal["f32", "bf16"] = "f32",
         threads: int | None = None,
         region: Literal["lungs", "off"] = "lungs",
         threshold: float | None = None,
@@ -84,6 +85,7 @@ class Runner:
             threshold=threshold,
             networks=networks,
             version=version,
+            precision=precision,
         )
         self._bundle = os.fspath(bundle)
         self._all_candidates = all_candidates

@@ -28,6 +28,9 @@
 namespace lunart {
 
 enum class Region { lungs, off };
+// Of the networks' arithmetic. bf16 is faster and coarser: probabilities move by some hundredths.
+enum class Precision { f32, bf16 };
+[[nodiscard]] std::string_view to_string(Precision precision) noexcept;
 enum class Stage { read, region, segment, group, classify, malignancy };
 [[nodiscard]] std::string_view to_string(Stage stage) noexcept;
 
@@ -46,8 +49,9 @@ struct CallableEngine {
 
 struct RunnerOptions {
   std::filesystem::path bundle{"exported/luna"};
-  std::string engine{"auto"};  // auto, an engine, or an artifact of the bundle
-  int threads{0};              // 0: every processor this process may use
+  std::string engine{"auto"};  // auto: for each network the first of engines() that can run it
+  Precision precision{Precision::f32};
+  int threads{0};  // 0: every processor this process may use
   Region region{Region::lungs};
   std::optional<double> threshold{};  // of a nodule's probability; default: the bundle's
   std::optional<CallableEngine> callable{};
@@ -73,7 +77,7 @@ class Runner {
 // One number of a self-check: a golden vector or the golden scan against what this machine
 // computes.
 struct Check {
-  std::string model, artifact, check;  // segmentation, torchscript-trace, structured/probability
+  std::string model, artifact, engine, check;  // segmentation, onnx, openvino, structured/...
   double value{}, limit{};
   bool passed{};
   bool skipped{};      // nothing here can run the artifact: neither proved nor refuted
@@ -83,6 +87,19 @@ struct Check {
 // Proves on this machine, from the bundle alone, that its artifacts compute what eager PyTorch
 // did: the golden vectors of every network and the golden scan from reading to nodules.
 [[nodiscard]] std::vector<Check> selfcheck(const RunnerOptions& options);
+
+// An engine as --engine takes it, in the order in which `auto` tries them.
+struct EngineStatus {
+  std::string name;
+  std::vector<std::string> artifacts{};  // of a bundle that it can run, the preferred first
+  std::vector<Precision> precisions{};   // that it can compute in on this processor
+  bool built{};                          // is part of this build
+  bool supported{};                      // and runs here
+  std::string version{};                 // of its library; empty when not supported
+  std::string why_not{};                 // with the way out; empty when supported
+};
+// Opens every engine's library to find out.
+[[nodiscard]] std::vector<EngineStatus> engines();
 
 [[nodiscard]] std::string_view version() noexcept;
 

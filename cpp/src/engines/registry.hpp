@@ -1,6 +1,7 @@
 // The engines of this build in order of preference, and the choice among them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,22 +11,39 @@
 
 namespace lunart {
 
+// The order that `auto` takes; docs/performance.md has the table behind it.
 [[nodiscard]] const std::vector<EngineEntry>& engine_list();
 
-// Throws Errc::usage for a name that is neither auto, nor an engine, nor an artifact.
+// Throws Errc::usage for a name that is neither auto nor an engine.
 void require_known_engine(const std::string& name);
 
-struct Choice {
-  std::unique_ptr<Engine> engine;
-  std::vector<std::string> artifacts;  // to try for each model, the preferred first
+// Opens it. Throws Errc::engine as EngineEntry::open does, and for a precision that it has not.
+[[nodiscard]] std::unique_ptr<Engine> open_engine(const EngineEntry& entry,
+                                                  const EngineSettings& settings);
+
+// What the entry can load of a model, the preferred first; null when there is nothing.
+[[nodiscard]] const ArtifactEntry* find_artifact(const EngineEntry& entry, const ModelEntry& model);
+
+// The networks of a bundle, each in the engine that runs it. The engines outlive the networks.
+struct LoadedNetworks {
+  std::vector<std::unique_ptr<Engine>> engines;
+  std::map<std::string, Network> networks;  // by model
+  EngineInfo info;
+  std::vector<Warning> warnings;
 };
 
-// `name` is auto, an engine, or an artifact. LUNART_ENGINE replaces auto. Throws Errc::usage for a
-// name that nothing has, Errc::engine for one that this build or machine cannot run.
-[[nodiscard]] Choice choose_engine(const std::string& name, const Bundle& bundle, int threads);
+// `name` is an engine, or auto: for each model the first engine that this build, the bundle and
+// this machine support. LUNART_ENGINE replaces auto. Throws Errc::usage for a name that nothing
+// has, Errc::engine when something cannot run here, naming every engine's reason.
+[[nodiscard]] LoadedNetworks load_networks(const std::string& name, const Bundle& bundle,
+                                           const EngineSettings& settings);
 
-// The first of `artifacts` that the model has. Throws Errc::engine naming what the bundle holds.
-[[nodiscard]] const ArtifactEntry& choose_artifact(const Bundle& bundle, const std::string& model,
-                                                   const std::vector<std::string>& artifacts);
+// One model of a bundle in one engine, for verification.
+struct LoadedNetwork {
+  std::unique_ptr<Engine> engine;  // outlives the network
+  Network network;
+};
+[[nodiscard]] LoadedNetwork load_network(const std::string& engine, const Bundle& bundle,
+                                         const std::string& model, const EngineSettings& settings);
 
 }  // namespace lunart

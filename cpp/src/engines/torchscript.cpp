@@ -67,11 +67,11 @@ class TorchScript final : public Engine {
     return {.name = "torchscript", .version = TORCH_VERSION, .threads = threads_};
   }
 
-  [[nodiscard]] NetworkFunction load(const std::filesystem::path& artifact) override {
+  [[nodiscard]] Network load(const std::filesystem::path& artifact) override {
     auto module = std::make_shared<torch::jit::Module>(read(artifact));
-    return [module = std::move(module), threads = threads_](const TensorView& input) {
+    return {.run = [module = std::move(module), threads = threads_](const TensorView& input) {
       return run(*module, input, threads);
-    };
+    }};
   }
 
   [[nodiscard]] std::optional<std::map<std::string, Tensor>> weights(
@@ -126,6 +126,11 @@ class TorchScript final : public Engine {
 }  // namespace lunart
 
 extern "C" __attribute__((visibility("default"))) lunart::Engine* lunart_open_torchscript(
-    int threads) {
-  return new lunart::TorchScript(threads);
+    const lunart::EngineSettings& settings) {
+  return new lunart::TorchScript(settings.threads);
+}
+
+extern "C" __attribute__((visibility("default"))) lunart::Engine* lunart_open_torchscript_exact(
+    const lunart::EngineSettings& settings) {
+  return new lunart::TorchScript(settings.threads);
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lunart/error.hpp"
+#include "pipeline/lanes.hpp"
 
 namespace lunart {
 namespace {
@@ -16,8 +17,7 @@ std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n) {
                     std::max<std::int64_t>(0, n - size));
 }
 
-void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
-                          std::vector<double>& to) {
+std::vector<double> probabilities_of(const std::vector<Tensor>& outputs, std::size_t batch) {
   const std::vector<std::int64_t> expected{static_cast<std::int64_t>(batch), 2};
   if (outputs.size() != 2 || outputs[1].shape != expected) {
     throw Error(Errc::engine,
@@ -26,6 +26,7 @@ void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
                     std::to_string(batch) +
                     "x2; the artifact does not fit the manifest (run luna_infer --selfcheck)");
   }
+  std::vector<double> probabilities;
   for (std::size_t k = 0; k < batch; ++k) {
     const double probability = outputs[1].data[2 * k + 1];
     if (!std::isfinite(probability)) {
@@ -33,8 +34,9 @@ void append_probabilities(const std::vector<Tensor>& outputs, std::size_t batch,
                   "a 3-D network returned a probability that is not a number; "
                   "run luna_infer --selfcheck");
     }
-    to.push_back(probability);
+    probabilities.push_back(probability);
   }
+  return probabilities;
 }
 
 }  // namespace
@@ -65,26 +67,35 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
 }
 
 std::vector<double> classify(const Volume& volume, std::span<const Irc> centres,
-                             const NetworkFunction& network, const ClassifyOptions& options,
+                             const Network& network, const ClassifyOptions& options,
                              const std::function<void(std::size_t, std::size_t)>& step) {
   const auto crop_size =
       static_cast<std::size_t>(options.crop.index * options.crop.row * options.crop.col);
+  const std::size_t most = std::max<std::size_t>(1, network.batch);
+  const auto batch_of = [&](std::size_t k) { return centres.subspan(k * most).first(
+      std::min(most, centres.size() - k * most)); };
   std::vector<double> probabilities;
   probabilities.reserve(centres.size());
-  std::vector<float> input;
+  std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));
   step(0, centres.size());
-  while (probabilities.size() < centres.size()) {
-    const std::size_t done = probabilities.size();
-    const std::size_t batch = std::min(options.batch, centres.size() - done);
-    input.resize(batch * crop_size);
-    for (std::size_t k = 0; k < batch; ++k) {
-      copy_crop(volume, centres[done + k], options, input.data() + k * crop_size);
-    }
-    const std::array<std::int64_t, 5> shape{static_cast<std::int64_t>(batch), 1, options.crop.index,
-                                            options.crop.row, options.crop.col};
-    append_probabilities(network({shape, input}), batch, probabilities);
-    step(probabilities.size(), centres.size());
-  }
+  in_lanes<std::vector<double>>(
+      network.lanes, (centres.size() + most - 1) / most,
+      [&](std::size_t lane, std::size_t k) {
+        const auto batch = batch_of(k);
+        std::vector<float>& input = inputs[lane];
+        input.resize(batch.size() * crop_size);
+        for (std::size_t j = 0; j < batch.size(); ++j) {
+          copy_crop(volume, batch[j], options, input.data() + j * crop_size);
+        }
+        const std::array<std::int64_t, 5> shape{static_cast<std::int64_t>(batch.size()), 1,
+                                                options.crop.index, options.crop.row,
+                                                options.crop.col};
+        return probabilities_of(network.run({shape, input}), batch.size());
+      },
+      [&](std::size_t, const std::vector<double>& found) {
+        probabilities.insert(probabilities.end(), found.begin(), found.end());
+        step(probabilities.size(), centres.size());
+      });
   return probabilities;
 }
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "lunart/network.hpp"
+#include "engines/engine.hpp"
 #include "lunart/volume.hpp"
 #include "pipeline/hu_window.hpp"
 
@@ -14,7 +14,6 @@ namespace lunart {
 struct ClassifyOptions {
   HuWindow window{};
   IrcIndex crop{32, 48, 48};
-  std::size_t batch{8};
 };
 
 // The crop around a centre, clamped, into `to` (room for a crop); the rule is below.
@@ -26,7 +25,7 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
 // `step(done, total)` is called before the first batch and after each, and may throw. Throws
 // Errc::engine when a probability is not a number.
 [[nodiscard]] std::vector<double> classify(
-    const Volume& volume, std::span<const Irc> centres, const NetworkFunction& network,
+    const Volume& volume, std::span<const Irc> centres, const Network& network,
     const ClassifyOptions& options, const std::function<void(std::size_t, std::size_t)>& step);
 
 }  // namespace lunart

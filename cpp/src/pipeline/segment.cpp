@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lunart/error.hpp"
+#include "pipeline/lanes.hpp"
 
 namespace lunart {
 namespace {
@@ -28,21 +29,29 @@ Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const Segment
   return {std::min(first, whole - size), size};
 }
 
-void append_runs(const std::vector<float>& probability, std::int64_t index, const Box& box,
-                 float threshold, RunMask& mask) {
-  const std::int64_t rows = std::min(box.rows, mask.shape().row - box.row);
-  const std::int64_t cols = std::min(box.cols, mask.shape().col - box.col);
+// Runs above the threshold in one box, by row of the scan.
+struct RowRun {
+  std::int64_t row{};
+  Run run;
+};
+
+std::vector<RowRun> runs_above(const std::vector<float>& probability, const Box& box,
+                               const IrcIndex& shape, float threshold) {
+  std::vector<RowRun> found;
+  const std::int64_t rows = std::min(box.rows, shape.row - box.row);
+  const std::int64_t cols = std::min(box.cols, shape.col - box.col);
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* line = probability.data() + r * box.cols;
     for (std::int64_t c = 0; c < cols; ++c) {
       if (!(line[c] > threshold)) continue;
       const std::int64_t begin = c;
       while (c < cols && line[c] > threshold) ++c;
-      mask.append(
-          index, box.row + r,
-          {static_cast<std::int32_t>(box.col + begin), static_cast<std::int32_t>(box.col + c)});
+      found.push_back(
+          {box.row + r,
+           {static_cast<std::int32_t>(box.col + begin), static_cast<std::int32_t>(box.col + c)}});
     }
   }
+  return found;
 }
 
 // A network that answers NaN would otherwise look like a scan without nodules.
@@ -108,27 +117,35 @@ std::vector<std::optional<Box>> slice_boxes(const IrcIndex& shape,
 }
 
 RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
-                const NetworkFunction& network, const SegmentOptions& options,
+                const Network& network, const SegmentOptions& options,
                 const std::function<void(std::size_t, std::size_t)>& step) {
-  const auto total = static_cast<std::size_t>(
-      std::ranges::count_if(boxes, [](const auto& box) { return box.has_value(); }));
-  RunMask mask(volume.geometry.shape);
-  std::vector<float> input;
-  std::size_t done = 0;
-  step(done, total);
+  std::vector<std::size_t> slices;
   for (std::size_t i = 0; i < boxes.size(); ++i) {
-    const std::optional<Box>& found = boxes[i];
-    if (!found) continue;
-    const Box& box = *found;
-    fill_input(volume, static_cast<std::int64_t>(i), box, options, input);
-    const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows, box.cols};
-    const std::vector<Tensor> outputs = network({shape, input});
-    require_shape(outputs, box);
-    require_numbers(outputs[0].data);
-    append_runs(outputs[0].data, static_cast<std::int64_t>(i), box,
-                static_cast<float>(options.threshold), mask);
-    step(++done, total);
+    if (boxes[i]) slices.push_back(i);
   }
+  RunMask mask(volume.geometry.shape);
+  std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));
+  step(0, slices.size());
+  in_lanes<std::vector<RowRun>>(
+      network.lanes, slices.size(),
+      [&](std::size_t lane, std::size_t k) {
+        const Box& box = *boxes[slices[k]];
+        std::vector<float>& input = inputs[lane];
+        fill_input(volume, static_cast<std::int64_t>(slices[k]), box, options, input);
+        const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows,
+                                                box.cols};
+        const std::vector<Tensor> outputs = network.run({shape, input});
+        require_shape(outputs, box);
+        require_numbers(outputs[0].data);
+        return runs_above(outputs[0].data, box, volume.geometry.shape,
+                          static_cast<float>(options.threshold));
+      },
+      [&](std::size_t k, const std::vector<RowRun>& runs) {
+        for (const RowRun& found : runs) {
+          mask.append(static_cast<std::int64_t>(slices[k]), found.row, found.run);
+        }
+        step(k + 1, slices.size());
+      });
   return mask;
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "lunart/network.hpp"
+#include "engines/engine.hpp"
 #include "lunart/volume.hpp"
 #include "pipeline/hu_window.hpp"
 #include "pipeline/region.hpp"
@@ -41,7 +41,7 @@ void fill_input(const Volume& volume, std::int64_t index, const Box& box,
 
 // `step(done, total)` is called before the first slice and after each, and may throw.
 [[nodiscard]] RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
-                              const NetworkFunction& network, const SegmentOptions& options,
+                              const Network& network, const SegmentOptions& options,
                               const std::function<void(std::size_t, std::size_t)>& step);
 
 }  // namespace lunart
