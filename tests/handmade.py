@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from lunart import _core
+from lunart.export import limits
 from lunart.result import Result
 from numpy.typing import NDArray
 
@@ -65,7 +66,7 @@ def write_handmade(folder: Path, *, malignancy: bool = False, **pipeline: object
             "hu": {"min": -4000, "max": 40000},
         },
         "golden": {"networks": {}},
-        "verification": {"limits": {"max_abs": 1e-3, "nmse": 1e-7}},
+        "verification": {"limits": limits.to_json()},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

@@ -352,7 +352,7 @@ def test_region_settings_that_make_no_sense_are_refused_and_named(
         _set("intended_input", value={}),
         _set("intended_input", "slices", "min", value="many"),
         _set("verification", value={}),
-        _set("verification", "limits", "max_abs", value=-1),
+        _set("verification", "limits", "f32", "max_abs", value=-1),
         _set("models", "segmentation", "multiple_of", value=0),
         _set("models", "segmentation", "multiple_of", value=10**6),
         _set("models", "segmentation", "outputs", value=[{}]),

@@ -1,5 +1,6 @@
 // The extension module lunart._core: the C++ core as Python sees it. One binding file a subject.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl/filesystem.h>
 #include <pybind11/stl.h>
 
 #include <string_view>
@@ -63,6 +64,11 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of lunart: scans, the pipeline, engines.";
   m.attr("__version__") = std::string(lunart::version());
   py::register_local_exception_translator(lunart::translate);
+  m.def(
+      "usable_processors",
+      [](const std::filesystem::path& root) { return lunart::usable_processors(root); },
+      py::arg("root") = "/",
+      "Processors that this process may use: affinity and control groups' CPU quota.");
   m.def("thread_count", &lunart::thread_count, py::arg("wanted"),
         "The threads of a run; 0 becomes every processor this process may use. Raises UsageError.");
   m.def("exit_codes", &lunart::exit_codes,

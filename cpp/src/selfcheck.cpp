@@ -12,6 +12,8 @@
 #include "bundle/safetensors.hpp"
 #include "engines/registry.hpp"
 #include "lunart/runner.hpp"
+#include "selfcheck_report.hpp"
+#include "selfcheck_scan.hpp"
 #include "threads.hpp"
 
 namespace lunart {
@@ -20,40 +22,8 @@ namespace {
 using Json = nlohmann::json;
 using Tensors = std::map<std::string, Tensor>;
 
-constexpr double kNearThreshold = 1e-3;  // a nodule this close may fall either way
-constexpr double kCentreVoxels = 0.5;
-constexpr double kCentreMm = 0.5;
-constexpr double kDiameterShare = 0.05;
-constexpr double kGeometry = 1e-9;
-// Where every probability is near zero, as on air, a ratio of two rounding errors says nothing.
-constexpr double kLeastPower = 0.01;
-constexpr double kNever = std::numeric_limits<double>::infinity();
-
-class Report {
- public:
-  Report(std::string model, std::string artifact, std::string engine)
-      : model_(std::move(model)), artifact_(std::move(artifact)), engine_(std::move(engine)) {}
-
-  void add(const std::string& check, double value, double limit, const std::string& detail = {}) {
-    checks_.push_back({.model = model_,
-                       .artifact = artifact_,
-                       .engine = engine_,
-                       .check = check,
-                       .value = value,
-                       .limit = limit,
-                       .passed = value <= limit,
-                       .detail = detail});
-  }
-  void fail(const std::string& check, const std::string& detail) { add(check, kNever, 0, detail); }
-  void move_to(std::vector<Check>& all) { std::ranges::move(checks_, std::back_inserter(all)); }
-
- private:
-  std::string model_, artifact_, engine_;
-  std::vector<Check> checks_;
-};
-
 void compare(const Tensor& got, const Tensor& expected, const std::string& name,
-             const Limits& limits, Report& report) {
+             const Limits& limits, double least_power, Report& report) {
   if (got.shape != expected.shape) {
     report.fail(name,
                 "shape " + Json(got.shape).dump() + ", expected " + Json(expected.shape).dump());
@@ -71,7 +41,7 @@ void compare(const Tensor& got, const Tensor& expected, const std::string& name,
     square += d * d;
     reference += e * e;
   }
-  const double least = kLeastPower * static_cast<double>(got.data.size());
+  const double least = least_power * static_cast<double>(got.data.size());
   const double nmse = square / std::max(reference, least);
   report.add(name + " max_abs", most / scale, limits.max_abs);
   report.add(name + " nmse", std::isnan(nmse) ? kNever : nmse, limits.nmse);
@@ -79,7 +49,7 @@ void compare(const Tensor& got, const Tensor& expected, const std::string& name,
 
 void check_case(const NetworkFunction& network, const std::string& name, const Tensor& input,
                 const Tensors& golden, const std::vector<std::string>& outputs,
-                const Limits& limits, Report& report) {
+                const Limits& limits, double least_power, Report& report) {
   std::vector<Tensor> got;
   try {
     got = network({input.shape, input.data});
@@ -97,7 +67,7 @@ void check_case(const NetworkFunction& network, const std::string& name, const T
     if (expected == golden.end()) {
       report.fail(name + " " + outputs[k], "the bundle has no golden output");
     } else {
-      compare(got[k], expected->second, name + " " + outputs[k], limits, report);
+      compare(got[k], expected->second, name + " " + outputs[k], limits, least_power, report);
     }
   }
 }
@@ -125,9 +95,10 @@ void check_weights(const Tensors& got, const Tensors& expected, Report& report) 
 }
 
 void check_artifact(const Bundle& bundle, Engine& engine, const std::string& model,
-                    const ArtifactEntry& artifact, Report& report) {
+                    const ArtifactEntry& artifact, Precision precision, Report& report) {
   constexpr std::string_view kInput = ".input";
   const ModelEntry& entry = bundle.manifest.models.at(model);
+  const LimitsOfPrecision& limits = bundle.manifest.limits;
   const auto vectors = bundle.manifest.golden_networks.find(model);
   if (vectors == bundle.manifest.golden_networks.end()) {
     throw Error(Errc::bundle, bundle.folder.string() + ": has no golden vectors of model " + model +
@@ -144,82 +115,13 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
       if (!name.ends_with(kInput)) continue;
       ++cases;
       check_case(network, name.substr(0, name.size() - kInput.size()), tensor, golden,
-                 entry.outputs, bundle.manifest.limits, report);
+                 entry.outputs, limits.of(precision), limits.least_power, report);
     }
     if (cases == 0) report.fail("golden vectors", vectors->second.file + " holds no input");
   } catch (const Error& error) {
     if (error.code() != Errc::engine) throw;
     report.fail("load", error.what());
   }
-}
-
-template <class Triple>
-double farthest_axis(const Triple& got, const Json& expected) {
-  const auto [a, b, c] = got;
-  const auto e = expected.get<std::array<double, 3>>();
-  return std::max({std::abs(a - e[0]), std::abs(b - e[1]), std::abs(c - e[2])});
-}
-
-// Findings of one side that are not near the threshold must have their like on the other: a centre
-// within half a voxel. What the pairs differ by is reported.
-void compare_findings(const std::string& kind, const std::vector<Finding>& got,
-                      const Json& expected, double threshold, const Limits& limits,
-                      Report& report) {
-  const auto is_near = [&](double p) { return std::abs(p - threshold) <= kNearThreshold; };
-  double lost = 0;
-  double millimetres = 0;
-  double probability = 0;
-  double diameter = 0;
-  std::vector<bool> taken(got.size());
-  for (const Json& wanted : expected) {
-    const auto p = wanted.at("probability").get<double>();
-    std::size_t nearest = got.size();
-    double least = kCentreVoxels;
-    for (std::size_t k = 0; k < got.size(); ++k) {
-      const double d = farthest_axis(got[k].center_irc, wanted.at("center_irc"));
-      if (taken[k] || d > least) continue;
-      nearest = k;
-      least = d;
-    }
-    if (nearest == got.size()) {
-      lost += is_near(p) ? 0 : 1;
-      continue;
-    }
-    taken[nearest] = true;
-    const Finding& like = got[nearest];
-    millimetres =
-        std::max(millimetres, farthest_axis(like.center_xyz_mm, wanted.at("center_xyz_mm")));
-    probability = std::max(probability, std::abs(like.probability - p));
-    diameter =
-        std::max(diameter, std::abs(like.diameter_mm / wanted.at("diameter_mm").get<double>() - 1));
-  }
-  for (std::size_t k = 0; k < got.size(); ++k) {
-    if (!taken[k] && !is_near(got[k].probability)) ++lost;
-  }
-  report.add(kind + " without a like", lost, 0,
-             std::to_string(got.size()) + " here, " + std::to_string(expected.size()) + " golden");
-  report.add(kind + " centre (mm)", millimetres, kCentreMm);
-  report.add(kind + " diameter (share)", diameter, kDiameterShare);
-  report.add(kind + " probability max_abs", probability, limits.max_abs);
-}
-
-double geometry_difference(const Geometry& got, const Json& scan) {
-  const auto spacing = farthest_axis(got.spacing, scan.at("spacing_mm"));
-  const auto origin = farthest_axis(got.origin, scan.at("origin_mm"));
-  const auto direction = scan.at("direction").get<std::array<double, 9>>();
-  double most = std::max(spacing, origin);
-  for (std::size_t k = 0; k < direction.size(); ++k) {
-    most = std::max(most, std::abs(got.direction[k] - direction[k]));
-  }
-  return most;
-}
-
-void compare_results(const Result& got, const Json& expected, const Limits& limits,
-                     Report& report) {
-  report.add("scan geometry", geometry_difference(got.geometry, expected.at("scan")), kGeometry);
-  compare_findings("candidates", got.candidates, expected.at("candidates"), got.threshold, limits,
-                   report);
-  compare_findings("nodules", got.nodules, expected.at("nodules"), got.threshold, limits, report);
 }
 
 void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::string& engine,
@@ -239,7 +141,7 @@ void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::s
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
     const Result got = Runner(of_engine).run(bundle.path_of(*manifest.golden_scan));
-    compare_results(got, expected, manifest.limits, report);
+    compare_results(got, expected, manifest.limits, options.precision, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
   } catch (const Error& error) {
@@ -257,7 +159,7 @@ void check_engine(const Bundle& bundle, const EngineEntry& entry, const EngineSe
     const ArtifactEntry& found = *find_artifact(entry, held);
     artifact = found.name;
     Report report(model, artifact, entry.name);
-    check_artifact(bundle, *engine, model, found, report);
+    check_artifact(bundle, *engine, model, found, settings.precision, report);
     report.move_to(checks);
   }
   Report report("pipeline", artifact, entry.name);

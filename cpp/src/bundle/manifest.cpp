@@ -143,6 +143,17 @@ IntendedInput intended_of(const Json& at) {
           .most_hu = number_in(hu, "max", -1e6, 1e6)};
 }
 
+Limits limits_of(const Json& at) {
+  return {.max_abs = number_in(at, "max_abs", 0, 1),
+          .nmse = number_in(at, "nmse", 0, 1),
+          .probability = number_in(at, "probability", 0, 1),
+          .centre_voxels = number_in(at, "centre_voxels", 0, 10),
+          .diameter_share = number_in(at, "diameter_share", 0, 1),
+          .least_dice = number_in(at, "least_dice", 0, 1),
+          .least_voxels = number_in(at, "least_voxels", 0, 1000),
+          .unmatched_share = number_in(at, "unmatched_share", 0, 1)};
+}
+
 void require_schema(const Json& root) {
   const auto schema = value_in<std::string>(root, "schema");
   if (schema == kSchema) return;
@@ -187,8 +198,11 @@ Manifest manifest_of(const Json& root) {
   }
   if (golden.contains("scan")) m.golden_scan = file_of(golden.at("scan"));
   if (golden.contains("result")) m.golden_result = file_of(golden.at("result"));
-  const Json& limits = root.at("verification").at("limits");
-  m.limits = {number_in(limits, "max_abs", 0, 1), number_in(limits, "nmse", 0, 1)};
+  const Json& limits = object_in(object_in(root, "verification"), "limits");
+  m.limits = {.least_power = number_in(limits, "least_power", 0, 1),
+              .candidate_voxels = number_in(limits, "candidate_voxels", 0, 1000),
+              .f32 = limits_of(object_in(limits, "f32")),
+              .bf16 = limits_of(object_in(limits, "bf16"))};
   return m;
 }
 

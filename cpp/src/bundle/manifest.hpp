@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lunart/geometry.hpp"
+#include "lunart/runner.hpp"
 #include "pipeline/classify.hpp"
 #include "pipeline/group.hpp"
 #include "pipeline/region.hpp"
@@ -48,10 +49,27 @@ struct IntendedInput {
   double least_hu{}, most_hu{};
 };
 
-// How far an artifact may be from eager PyTorch.
+// How far from eager PyTorch an artifact may be in one precision, in its outputs and in what the
+// pipeline finds with it.
 struct Limits {
-  double max_abs{};  // of an output, in units of the larger of 1 and its largest value
-  double nmse{};     // normalised mean-square error
+  double max_abs{};        // of an output, in units of the larger of 1 and its largest value
+  double nmse{};           // normalised mean-square error
+  double probability{};    // of a finding; a nodule this near the threshold may fall either way
+  double centre_voxels{};  // on each axis
+  double diameter_share{};  // of a finding's diameter
+  double least_dice{};     // of the mask
+  double least_voxels{};   // smaller nodules may come and go
+  double unmatched_share{};  // of all candidates but the smallest
+};
+
+struct LimitsOfPrecision {
+  double least_power{};       // the least mean square that nmse is relative to
+  double candidate_voxels{};  // smaller candidates come and go with single voxels
+  Limits f32, bf16;
+
+  [[nodiscard]] const Limits& of(Precision precision) const {
+    return precision == Precision::bf16 ? bf16 : f32;
+  }
 };
 
 struct Manifest {
@@ -62,7 +80,7 @@ struct Manifest {
   std::map<std::string, BundleFile> golden_networks;  // by model
   // Absent only while luna-export is still writing the bundle.
   std::optional<BundleFile> golden_scan, golden_result;
-  Limits limits;
+  LimitsOfPrecision limits;
 };
 
 // Throws Errc::bundle, naming `path` and the key.

@@ -18,23 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunart.bundle import TensorSpec
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far an artifact may be from eager."""
-
-    max_abs: float = 1e-3
-    nmse: float = 1e-7
-
-    def to_json(self) -> dict[str, float]:
-        return {"max_abs": self.max_abs, "nmse": self.nmse}
-
-
-LIMITS = Limits()
-
-# The mean square that references are taken to have at least, in the denominator of nmse.
-_LEAST_POWER = 0.01
+from lunart.export.limits import F32, LEAST_POWER, Limits
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ def compare(
     outputs: Mapping[str, NDArray[Any]],
     specs: tuple[TensorSpec, ...],
     threshold: float,
-    limits: Limits = LIMITS,
+    limits: Limits = F32,
 ) -> list[Check]:
     """One check for every output that the manifest names, and one for every surplus output.
 
@@ -143,7 +127,7 @@ def _compare_one(
     max_abs = float(difference.max(initial=0.0))
     # Relative to no less than the limit: the ratio of two rounding errors says nothing.
     max_rel = float((difference / np.maximum(np.abs(expected), limits.max_abs)).max(initial=0.0))
-    power = max(float(np.sum(expected**2)), _LEAST_POWER * expected.size)
+    power = max(float(np.sum(expected**2)), LEAST_POWER * expected.size)
     nmse = float(np.sum(difference**2)) / power
     flips = 0
     if threshold is not None:

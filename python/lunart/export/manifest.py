@@ -14,7 +14,8 @@ import torch
 from lunart import _core
 from lunart.bundle import MANIFEST, SCHEMA_NAME, SCHEMA_VERSION, Golden, Model
 from lunart.errors import BundleError
-from lunart.export.compare import LIMITS, Check
+from lunart.export import limits
+from lunart.export.compare import Check
 from lunart.models.checkpoint import Checkpoint
 
 TASK = "lung-nodules"
@@ -117,7 +118,7 @@ def verification_of(inputs: list[dict[str, Any]], checks: list[Check]) -> dict[s
     return {
         "passed": bool(checks) and all(check.passed for check in checks),
         "reference": "eager",
-        "limits": LIMITS.to_json(),
+        "limits": limits.to_json(),
         "inputs": inputs,
         "checks": [check.to_json() for check in checks],
     }

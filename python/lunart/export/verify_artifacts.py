@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from lunart.bundle import Bundle, Model
 from lunart.engines import EAGER, NetworkFunction, open_network, torch_threads
 from lunart.errors import BundleError, EngineError
-from lunart.export.compare import LIMITS, Check, Subject, compare, failed
+from lunart.export.compare import Check, Subject, compare, failed
 from lunart.export.compare_weights import compare_weights
 from lunart.export.probes import Probe, golden_probes, probes
 
@@ -149,7 +149,7 @@ def _check(
         return [failed(subject, "all outputs", _reason(error))]
     threshold = float(bundle.pipeline[THRESHOLDS[model.name]])
     specs = model.signature.outputs
-    return compare(subject, reference.outputs, outputs, specs, threshold, LIMITS)
+    return compare(subject, reference.outputs, outputs, specs, threshold)
 
 
 def _reason(error: Exception) -> str:

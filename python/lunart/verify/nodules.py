@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lunart.bundle import Bundle
 from lunart.export.compare import Check, Subject
+from lunart.export.limits import CANDIDATE_VOXELS, F32, Limits
 from lunart.result import Finding, Result
 from lunart.runner import ProgressCallback, Runner
 
 #: The pipeline's stages in order, then what all of it is for.
 STAGES = ("region", "segment", "group", "classify", "malignancy", "nodules")
-
-_PROBABILITY = 1e-3  # two engines' f32 arithmetic; a nodule this near the threshold may fall away
-_CENTRE_VOXELS = 0.5
-_LEAST_DICE = 0.999
-_UNMATCHED_SHARE = 0.005  # candidates of a voxel or two come and go with single flips
 
 
 def engines_of(bundle: Bundle) -> list[str]:
@@ -50,22 +48,25 @@ def verify_scan(
         yield from compare_results(engine, reference, result)
 
 
-def compare_results(engine: str, reference: Result, result: Result) -> list[Check]:
+def compare_results(
+    engine: str, reference: Result, result: Result, limits: Limits = F32
+) -> list[Check]:
     """The stages of one engine's result against the reference's (both with all candidates)."""
     assert reference.candidates is not None
     assert result.candidates is not None
-    pairs = match(reference.candidates, result.candidates)
+    pairs = match(reference.candidates, result.candidates, limits)
+    large = [(a, b) for a, b in pairs if a.voxels >= limits.least_voxels]
     checks = [
         _region(reference, result),
-        _segment(reference, result),
-        _group(reference.candidates, result.candidates, pairs),
-        _probabilities("classify", [(a.probability, b.probability) for a, b in pairs]),
+        _segment(reference, result, limits),
+        _group(reference.candidates, result.candidates, pairs, limits),
+        _probabilities("classify", [(a.probability, b.probability) for a, b in large], limits),
     ]
     rated = [(a.malignancy, b.malignancy) for a, b in pairs]
     both = [(a, b) for a, b in rated if a is not None and b is not None]
     if both:
-        checks.append(_probabilities("malignancy", both))
-    checks.append(_nodules(reference, result))
+        checks.append(_probabilities("malignancy", both, limits))
+    checks.append(_nodules(reference, result, limits))
     return [
         Check(
             Subject("pipeline", engine, stage),
@@ -78,8 +79,10 @@ def compare_results(engine: str, reference: Result, result: Result) -> list[Chec
     ]
 
 
-def match(ours: Sequence[Finding], theirs: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
-    """One-to-one pairs whose centres are within half a voxel on every axis, nearest first."""
+def match(
+    ours: Sequence[Finding], theirs: Sequence[Finding], limits: Limits = F32
+) -> list[tuple[Finding, Finding]]:
+    """One-to-one pairs whose centres are within the limit on every axis, nearest first."""
     if not ours or not theirs:
         return []
     a = np.array([finding.center_irc for finding in ours])
@@ -87,7 +90,7 @@ def match(ours: Sequence[Finding], theirs: Sequence[Finding]) -> list[tuple[Find
     pairs = []
     for i, centre in enumerate(a):
         distance = np.abs(b - centre).max(axis=1)
-        pairs += [(distance[j], i, int(j)) for j in np.flatnonzero(distance <= _CENTRE_VOXELS)]
+        pairs += [(distance[j], i, int(j)) for j in np.flatnonzero(distance <= limits.centre_voxels)]
     used_a: set[int] = set()
     used_b: set[int] = set()
     out = []
@@ -107,35 +110,47 @@ def _region(reference: Result, result: Result) -> _Verdict:
     return "region", flips == 0, float(flips), f"{flips} voxels differ"
 
 
-def _segment(reference: Result, result: Result) -> _Verdict:
-    a, b = reference.threshold_mask, result.threshold_mask
+def dice_of(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, int]:
+    """Dice of two masks (1 when both are empty), and the voxels that differ."""
     flips, total = int((a != b).sum()), int(a.sum()) + int(b.sum())
-    dice = 1 - flips / total if total else 1.0
-    return "segment", dice >= _LEAST_DICE, 1 - dice, f"{flips} mask voxels flip, Dice {dice:.6f}"
+    return 1 - flips / total if total else 1.0, flips
+
+
+def _segment(reference: Result, result: Result, limits: Limits) -> _Verdict:
+    dice, flips = dice_of(reference.threshold_mask, result.threshold_mask)
+    text = f"{flips} mask voxels flip, Dice {dice:.6f}"
+    return "segment", dice >= limits.least_dice, 1 - dice, text
 
 
 def _group(
-    ours: Sequence[Finding], theirs: Sequence[Finding], pairs: list[tuple[Finding, Finding]]
+    ours: Sequence[Finding],
+    theirs: Sequence[Finding],
+    pairs: list[tuple[Finding, Finding]],
+    limits: Limits,
 ) -> _Verdict:
-    unmatched = len(ours) + len(theirs) - 2 * len(pairs)
-    allowed = max(2, int(_UNMATCHED_SHARE * (len(ours) + len(theirs))))
-    text = f"{len(theirs)} candidates, eager has {len(ours)}, {unmatched} without a like"
-    return "group", unmatched <= allowed, float(unmatched), text
+    matched = {id(finding) for pair in pairs for finding in pair}
+    least = max(CANDIDATE_VOXELS, limits.least_voxels)
+    lost = [f for f in (*ours, *theirs) if id(f) not in matched and f.voxels >= least]
+    allowed = int(limits.unmatched_share * (len(ours) + len(theirs)))
+    text = f"{len(theirs)} candidates, eager has {len(ours)}, {len(lost)} without a like"
+    return "group", len(lost) <= allowed, float(len(lost)), text
 
 
-def _probabilities(stage: str, pairs: list[tuple[float, float]]) -> _Verdict:
+def _probabilities(stage: str, pairs: list[tuple[float, float]], limits: Limits) -> _Verdict:
     worst = max((abs(a - b) for a, b in pairs), default=0.0)
-    return stage, worst <= _PROBABILITY, worst, f"probabilities differ by at most {worst:.2e}"
+    text = f"probabilities differ by at most {worst:.2e}"
+    return stage, worst <= limits.probability, worst, text
 
 
-def _nodules(reference: Result, result: Result) -> _Verdict:
-    pairs = match(reference.nodules, result.nodules)
+def _nodules(reference: Result, result: Result, limits: Limits) -> _Verdict:
+    pairs = match(reference.nodules, result.nodules, limits)
     matched = {id(finding) for pair in pairs for finding in pair}
     lost = [
         finding
         for finding in (*reference.nodules, *result.nodules)
         if id(finding) not in matched
-        and abs(finding.probability - reference.threshold) > _PROBABILITY
+        and finding.voxels >= limits.least_voxels
+        and abs(finding.probability - reference.threshold) > limits.probability
     ]
     text = f"{len(result.nodules)} nodules, eager has {len(reference.nodules)}"
     if lost:
