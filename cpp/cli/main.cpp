@@ -5,9 +5,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <optional>
+#include <utility>
 
+#include "cli/first_scan.hpp"
 #include "cli/info.hpp"
 #include "cli/options.hpp"
 #include "cli/progress.hpp"
@@ -23,6 +26,7 @@ void keep_large_blocks() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
   mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_ARENA_MAX, 1);  // a thread's own arena maps large blocks whatever the threshold
 }
 
 // libtorch's threads (libgomp) spin while they wait for each other, which starves them as soon as
@@ -68,6 +72,7 @@ std::string as_line(const std::string& json) {
 }
 
 int infer(const Options& o) {
+  auto first = std::make_unique<FirstScan>(o.scans.front());
   Runner runner(o.runner);
   watch_interrupts();
   const ReportOptions report{.all_candidates = o.all_candidates};
@@ -77,7 +82,9 @@ int infer(const Options& o) {
   std::optional<Error> stop;
   for (const auto& scan : o.scans) {
     try {
-      const Result result = runner.run(scan, progress_of(o.progress));
+      const ProgressCallback progress = progress_of(o.progress);
+      const auto early = std::exchange(first, nullptr);
+      const Result result = early ? early->run(runner, progress) : runner.run(scan, progress);
       if (o.mask) write_label_mask(*o.mask, result, report);
       if (o.region_mask) write_region_mask(*o.region_mask, result);
       const std::string text = to_json(result, report);

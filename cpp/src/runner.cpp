@@ -99,6 +99,11 @@ class Runner::Impl {
     bundle_ = open_bundle(options_.bundle);
     threshold_ = options_.threshold.value_or(bundle_.manifest.pipeline.nodule_threshold);
     if (options_.callable) {
+      if (options_.precision != Precision::f32) {
+        throw Error(Errc::usage, options_.callable->info.name +
+                                     " computes in f32 only; leave precision out, or take engine "
+                                     "openvino");
+      }
       info_ = options_.callable->info;
       info_.threads = threads;
       require_networks();
@@ -112,6 +117,7 @@ class Runner::Impl {
       networks_ = std::move(loaded.networks);
       info_ = std::move(loaded.info);
       warnings_ = std::move(loaded.warnings);
+      warn_of_precision();
     }
     load_s_ = watch.lap();
   }
@@ -185,6 +191,15 @@ class Runner::Impl {
   static void report(const ProgressCallback& progress, Stage stage, std::size_t done,
                      std::size_t total) {
     if (progress) progress({stage, done, total});
+  }
+
+  void warn_of_precision() {
+    const std::optional<bool>& same = bundle_.manifest.same_nodules_in_bf16;
+    if (options_.precision != Precision::bf16 || same.value_or(false)) return;
+    warnings_.push_back(
+        {"precision", same ? "in bf16 this bundle gave other nodules than in f32 when it was exported"
+                           : "it was not tried whether this bundle gives the same nodules in bf16 "
+                             "as in f32; luna-export on a processor with bf16 states it"});
   }
 
   void require_networks() const {

@@ -20,6 +20,8 @@ from lunart.result import Result
 #: Called with the stage's name, the steps done and all steps; what it raises stops the run.
 ProgressCallback = Callable[[str, int, int], object]
 ProgressStyle = Literal["bar", "json", "none"]
+#: Of the networks' arithmetic; bf16 is faster and coarser, where engine and processor have it.
+Precision = Literal["f32", "bf16"]
 Path_ = str | os.PathLike[str]
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -42,9 +44,9 @@ class SimpleItkImage(Protocol):
 class Runner:
     """Finds nodules in scans with the networks of one bundle, which stay loaded.
 
-    ``engine``: ``auto``, an engine or artifact of ``luna_infer``, or one of Python's own:
-    ``eager`` (PyTorch rebuilt from the weights) and ``onnxruntime`` (the wheel's session). All run
-    the same C++ pipeline. ``threads`` None: every processor this process may use. ``region``:
+    ``engine``: ``auto``, one that :func:`lunart.engines` lists, or Python's own ``eager`` (PyTorch
+    rebuilt from the weights). All run the same C++ pipeline. ``precision``: ``f32``, or ``bf16``,
+    which is faster and coarser, where engine and processor have it. ``threads`` None: every processor this process may use. ``region``:
     ``lungs``, or ``off`` for whole slices as in the book. ``threshold`` None: the bundle's.
     ``progress``: a callback, or as the program's: ``bar`` (drawn on a terminal only), ``json``,
     ``none``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to write after each run.
@@ -58,7 +60,7 @@ class Runner:
         bundle: Path_ = "exported/luna",
         *,
         engine: str = "auto",
-        precision: Literal["f32", "bf16"] = "f32",
+        precision: Precision = "f32",
         threads: int | None = None,
         region: Literal["lungs", "off"] = "lungs",
         threshold: float | None = None,

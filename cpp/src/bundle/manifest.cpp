@@ -203,6 +203,10 @@ Manifest manifest_of(const Json& root) {
               .candidate_voxels = number_in(limits, "candidate_voxels", 0, 1000),
               .f32 = limits_of(object_in(limits, "f32")),
               .bf16 = limits_of(object_in(limits, "bf16"))};
+  const Json& precisions = object_in(root.at("verification"), "precisions");
+  if (precisions.contains("bf16")) {
+    m.same_nodules_in_bf16 = value_in<bool>(precisions.at("bf16"), "nodules_equal");
+  }
   return m;
 }
 

@@ -81,6 +81,8 @@ struct Manifest {
   // Absent only while luna-export is still writing the bundle.
   std::optional<BundleFile> golden_scan, golden_result;
   LimitsOfPrecision limits;
+  // What the export found of bf16: the same nodules as in f32, others, or nothing (not tried).
+  std::optional<bool> same_nodules_in_bf16;
 };
 
 // Throws Errc::bundle, naming `path` and the key.

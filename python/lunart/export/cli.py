@@ -77,6 +77,7 @@ def _run(argv: Sequence[str] | None) -> None:
         say(check.line, ticks)
 
     # PyTorch is loaded from here on: --help and a wrong option do not wait for it.
+    from lunart.export.precision import line_of
     from lunart.export.writer import write_bundle
 
     checkpoints = _checkpoints(options)
@@ -90,6 +91,10 @@ def _run(argv: Sequence[str] | None) -> None:
             on_check=tick,
         )
         report.update(bundle=str(target), manifest_sha256=bundle.sha256)
+        precisions = bundle.manifest["verification"]["precisions"]
+        report["precisions"] = precisions
+        for precision, statement in precisions.items():
+            say(line_of(precision, statement), ticks)
     finally:
         if options.json and checks:
             _print_json(report, checks)

@@ -113,14 +113,17 @@ def compose(
     }
 
 
-def verification_of(inputs: list[dict[str, Any]], checks: list[Check]) -> dict[str, Any]:
-    """What was compared, by which limits, and every number."""
+def verification_of(
+    inputs: list[dict[str, Any]], checks: list[Check], precisions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was compared, by which limits, every number, and what lower precisions change."""
     return {
         "passed": bool(checks) and all(check.passed for check in checks),
         "reference": "eager",
         "limits": limits.to_json(),
         "inputs": inputs,
         "checks": [check.to_json() for check in checks],
+        "precisions": dict(precisions),
     }
 
 

@@ -20,6 +20,7 @@ from lunart.export.compare import Check
 from lunart.export.formats import Format
 from lunart.export.golden import write_phantom, write_vectors
 from lunart.export.manifest import compose, pipeline_of, verification_of, write_manifest
+from lunart.export.precision import lower_precisions
 from lunart.export.probes import probes
 from lunart.export.signature import signature_of
 from lunart.export.verify_artifacts import verify_bundle, window_of
@@ -117,7 +118,7 @@ class _Draft:
         ]
         # A failing draft is thrown away, and its numbers may be infinite.
         if all(check.passed for check in checks):
-            self.save(verification_of(inputs, checks))
+            self.save(verification_of(inputs, checks, lower_precisions(bundle)))
         return checks
 
     def save(self, verification: Mapping[str, Any] | None = None) -> Bundle:
@@ -129,7 +130,7 @@ class _Draft:
             pipeline=self.pipeline,
             opset=self.opset,
             golden=self.golden,
-            verification=verification or verification_of([], []),
+            verification=verification or verification_of([], [], {}),
         )
         write_manifest(self.root, manifest)
         return Bundle.open(self.root)

@@ -36,6 +36,13 @@ def _parser() -> Parser:
         "--threads", type=int, metavar="N", help="threads for the scan (default: all processors)"
     )
     parser.add_argument(
+        "--precision",
+        choices=("f32", "bf16"),
+        default="f32",
+        help="of the engines that run the scan; bf16 leaves out those that have it not (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="JSON on standard output, tick lines on standard error"
     )
     return parser
@@ -67,7 +74,9 @@ def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
 
     yield from verify_bundle(bundle)
     if options.scan is not None:
-        yield from verify_scan(bundle, options.scan, threads=options.threads)
+        yield from verify_scan(
+            bundle, options.scan, threads=options.threads, precision=options.precision
+        )
 
 
 def _print_json(bundle: Bundle, checks: list[Check]) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lunart import _core
 from lunart.bundle import Bundle
+from lunart.errors import EngineError
 from lunart.export.compare import Check, Subject
-from lunart.export.limits import CANDIDATE_VOXELS, F32, Limits
+from lunart.export.limits import CANDIDATE_VOXELS, F32, OF_PRECISION, Limits
 from lunart.result import Finding, Result
-from lunart.runner import ProgressCallback, Runner
+from lunart.runner import Precision, ProgressCallback, Runner
 
 #: The pipeline's stages in order, then what all of it is for.
 STAGES = ("region", "segment", "group", "classify", "malignancy", "nodules")
@@ -36,16 +38,35 @@ def verify_scan(
     scan: Path,
     *,
     threads: int | None = None,
+    precision: Precision = "f32",
     progress: ProgressCallback | None = None,
 ) -> Iterator[Check]:
     """One check an engine and stage, eager PyTorch being the reference.
 
-    Raises the errors of :class:`lunart.Runner`.
+    Raises the errors of :class:`lunart.Runner`, ``EngineError`` when no engine has the precision.
     """
-    reference = _run(bundle, "eager", scan, threads, progress)
-    for engine in engines_of(bundle):
-        result = _run(bundle, engine, scan, threads, progress)
-        yield from compare_results(engine, reference, result)
+    able = engines_of(bundle)
+    if precision != "f32":
+        having = {e["name"] for e in _core.engines() if precision in e["precisions"]}
+        able = [engine for engine in able if engine in having]
+        if not able:
+            raise EngineError(f"no engine here runs this bundle in {precision}; leave it out")
+
+    def run(engine: str, precision: Precision) -> Result:
+        runner = Runner(
+            bundle.path,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            all_candidates=True,
+        )
+        return runner(scan, progress=progress or "none")
+
+    reference = run("eager", "f32")
+    for engine in able:
+        yield from compare_results(
+            engine, reference, run(engine, precision), OF_PRECISION[precision]
+        )
 
 
 def compare_results(
@@ -157,14 +178,3 @@ def _nodules(reference: Result, result: Result, limits: Limits) -> _Verdict:
         place = ", ".join(f"{value:.1f}" for value in lost[0].center_irc)
         text += f"; {len(lost)} without a like, the first at irc {place}"
     return "nodules", not lost, float(len(lost)), text
-
-
-def _run(
-    bundle: Bundle,
-    engine: str,
-    scan: Path,
-    threads: int | None,
-    progress: ProgressCallback | None,
-) -> Result:
-    runner = Runner(bundle.path, engine=engine, threads=threads, all_candidates=True)
-    return runner(scan, progress=progress or "none")
