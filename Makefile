@@ -9,8 +9,14 @@ BIN := .venv/bin
 # A new name for every requirement of torch, so that TORCH=... installs and builds again.
 INSTALLED := .venv/.installed-$(subst /,_,$(subst $() ,_,$(TORCH)))
 DEMO := .cache/demo
+ENGINE ?= openvino
+BENCH := .cache/bench
+# Another bundle, a real scan: make bench BENCH_BUNDLE=... BENCH_SCAN=...
+BENCH_BUNDLE ?= exported/luna
+BENCH_SCAN ?= $(BENCH)/luna/subset0/*.mhd
+BENCH_RUN = $(BIN)/luna-bench $(BENCH_BUNDLE)
 
-.PHONY: demo test build lint format wheel clean help
+.PHONY: demo bench test build lint format wheel sdk clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +31,20 @@ demo: build  ## environment, build, phantom CT, export, verify, native inference
 
 test: lint  ## every check that CI runs
 	$(BIN)/python -m pytest
+
+bench: build  ## every engine and scaling, into .cache/bench and docs/performance.md
+	@mkdir -p $(BENCH)
+	ls $(BENCH_SCAN) >/dev/null 2>&1 || $(BIN)/luna-phantom $(BENCH)/luna --seed 1 --shape 133 512 512
+	test -f $(BENCH_BUNDLE)/manifest.json || $(BIN)/luna-export --output $(BENCH_BUNDLE)
+	$(BENCH_RUN) $(BENCH_SCAN) --json $(BENCH)/scan.json --chart $(BENCH)/scan.png
+	$(BENCH_RUN) $(BENCH_SCAN) --region off --json $(BENCH)/whole-slices.json
+	$(BENCH_RUN) --networks --json $(BENCH)/networks.json --chart $(BENCH)/networks.png
+	$(BENCH_RUN) --scaling slices --json $(BENCH)/slices.json --chart $(BENCH)/slices.png
+	$(BENCH_RUN) $(BENCH_SCAN) --scaling candidates --json $(BENCH)/candidates.json \
+	  --chart $(BENCH)/candidates.png
+	$(BENCH_RUN) $(BENCH_SCAN) --scaling threads --json $(BENCH)/threads.json \
+	  --chart $(BENCH)/threads.png
+	$(BIN)/python -m lunart.bench.report $(BENCH)
 
 lint: build  ## formatters, linters and types; changes nothing
 	$(BIN)/ruff check
@@ -44,11 +64,22 @@ build: $(INSTALLED)  ## the extension module, the libtorch module and ./luna_inf
 wheel: build  ## dist/lunart-*.whl
 	$(BIN)/pip wheel . --no-deps --no-build-isolation --wheel-dir dist
 
+# Needs neither torch nor Python.h, so its packages are not those of `build`.
+sdk:  ## dist/lunart-sdk-*, a folder that runs without Python; ENGINE=openvino or onnxruntime
+	@case "$(ENGINE)" in openvino|onnxruntime) ;; \
+	  *) echo "ENGINE is \"$(ENGINE)\"; it is openvino or onnxruntime" >&2; exit 2;; esac
+	@PYTHON="$(PYTHON)" sh cpp/cmake/check_prerequisites.sh without-python-dev
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c build-requirements.txt cmake ninja nlohmann-json $(ENGINE)
+	test $(ENGINE) != onnxruntime || sh cpp/cmake/onnxruntime_headers.sh
+	$(BIN)/python cpp/cmake/sdk/make_sdk.py --engine $(ENGINE)
+
 $(INSTALLED): pyproject.toml setup.py build-requirements.txt torch-requirement.txt
 	@PYTHON="$(PYTHON)" sh cpp/cmake/check_prerequisites.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	rm -f .venv/.installed-*
 	$(BIN)/pip install "$(TORCH)" -r build-requirements.txt
+	-@sh cpp/cmake/onnxruntime_headers.sh  # without them: no native onnxruntime, and it says so
 	$(BIN)/pip install --no-build-isolation -e '.[test]'
 	@touch "$@"
 

@@ -6,19 +6,19 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import lunart
 import pytest
 from lively import lively_segmentation
 from lunart.bundle import ROLES, Bundle
-from lunart.export.formats import FORMATS
-from lunart.export.verify_artifacts import torch_threads
+from lunart.export.formats import DEFAULT, Format, chosen
 from lunart.export.writer import write_bundle
 from lunart.models.checkpoint import load_checkpoint, save_weights
+from lunart.networks import torch_threads
 from lunart.phantom import generate, write
+from lunart.registry import engines_of
 from small_weights import UNET, write_small_weights
 
 PACKAGE = Path(lunart.__file__).parent
@@ -63,7 +63,7 @@ def bundle_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def bundle(bundle_weights: dict[str, Path], request: pytest.FixtureRequest) -> Path:
-    """A bundle with every format and three networks; read only. Kept between runs of the tests."""
+    """A bundle with every portable format and three networks; read only. Kept between runs of the tests."""
     return cached_bundle(request.config, "luna", bundle_weights)
 
 
@@ -81,17 +81,22 @@ def small_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engines(bundle: Path) -> tuple[str, ...]:
-    """Every engine and artifact that can run the bundle here; the first is the reference."""
-    held = {artifact.name for artifact in Bundle.open(bundle).model("segmentation").artifacts}
-    names = ["eager", *(name for name in sorted(held, reverse=True) if name != "onnx")]
-    if "onnx" in held and find_spec("onnxruntime") is not None:
-        names.append("onnxruntime")
+    """Every engine that can run the bundle here; the first is the reference."""
+    names = ("eager", *engines_of(Bundle.open(bundle)))
     print(f"engines: {', '.join(names)}")
-    return tuple(names)
+    return names
 
 
-def cached_bundle(config: pytest.Config, name: str, weights: dict[str, Path]) -> Path:
-    """Export ``weights``, or find what an earlier run exported from the same code and weights."""
+def cached_bundle(
+    config: pytest.Config,
+    name: str,
+    weights: dict[str, Path],
+    formats: Sequence[Format] = chosen(DEFAULT),
+) -> Path:
+    """Export ``weights``, or find what an earlier run exported from the same code and weights.
+
+    One name is one choice of formats.
+    """
     sources = [
         path
         for pattern in ("**/*.py", "*.so")
@@ -102,7 +107,7 @@ def cached_bundle(config: pytest.Config, name: str, weights: dict[str, Path]) ->
     if not (folder / name / "manifest.json").exists():
         _forget_old(folder.parent)
         checkpoints = {role: load_checkpoint(path, role) for role, path in weights.items()}
-        write_bundle(folder / name, name=name, checkpoints=checkpoints, formats=FORMATS)
+        write_bundle(folder / name, name=name, checkpoints=checkpoints, formats=formats)
     os.utime(folder)
     return folder / name
 

@@ -141,6 +141,7 @@ def runner(
         threshold=threshold,
         networks=chosen,
         version="1",
+        precision="f32",
     )
 
 

@@ -93,6 +93,17 @@ def segmentation_input(
     return np.pad(stack, pad, mode="edge")[None]
 
 
+def seen_by(pixel: int, depth: int = 3) -> tuple[int, int]:
+    """First and last place that a U-Net's answer for a pixel depends on, along one axis."""
+    first = last = pixel
+    for _ in range(depth - 1):  # two 3x3 convolutions, and where each pixel was up-sampled from
+        first, last = (first - 2) // 2, (last + 2) // 2
+    first, last = first - 2, last + 2
+    for _ in range(depth - 1):  # what each pixel was pooled from, and two 3x3 convolutions
+        first, last = 2 * first - 2, 2 * last + 1 + 2
+    return first, last
+
+
 def segmented(
     hu: NDArray[Any], network: Callable[[FloatArray], FloatArray], **options: int
 ) -> FloatArray:

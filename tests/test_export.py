@@ -20,14 +20,15 @@ import SimpleITK as sitk  # noqa: N813
 import torch
 from lunart.bundle import ROLES, Bundle, FileEntry, is_bundle
 from lunart.cli import run
-from lunart.engines import open_network
-from lunart.errors import BundleError, CheckError, EngineError
+from lunart.errors import BundleError, CheckError, EngineError, UsageError
 from lunart.export import golden
 from lunart.export.cli import main
 from lunart.export.compare import Check, Subject, compare, failed
 from lunart.export.golden import write_vectors
 from lunart.export.torchscript_archive import load_module, quiet, save_module
 from lunart.export.verify_artifacts import verify_bundle
+from lunart.networks import open_network, torch_threads
+from lunart.registry import engines_of_artifact
 from onnx import numpy_helper
 from safetensors.torch import load_file
 from small_weights import ARCHITECTURES, small_network, write_small_weights
@@ -381,7 +382,7 @@ def test_torchscript_is_frozen(exported, role, artifact):
     assert not any(part.training for part in module.modules())
     assert not any(parameter.requires_grad for parameter in module.parameters())
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    run_network = open_network(bundle, role, artifact)
+    run_network = open_network(bundle, role, artifact, 1)
     size = (2, 7, 16, 16) if role == "segmentation" else (2, 1, 32, 48, 48)
     array = np.random.default_rng(0).normal(-500, 300, size).astype(np.float32)
     first, second = run_network(array), run_network(array)
@@ -394,7 +395,8 @@ def test_torchscript_is_frozen(exported, role, artifact):
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     if artifact == "torchscript-trace":
         module.train()
-        result = module(torch.from_numpy(array))
+        with torch_threads(1):
+            result = module(torch.from_numpy(array))
         last = result if isinstance(result, Tensor) else result[1]
         assert np.array_equal(last.numpy(), first["probability"])
 
@@ -537,9 +539,9 @@ def test_permuted_onnx_channels_are_caught(bundle):
     model.graph.node.insert(0, gather)
     onnx.save(model, path)
     failures = _failures(bundle)
-    assert any(
-        c.subject == Subject("segmentation", "onnx", "structured", (1, 7, 64, 64)) for c in failures
-    )
+    for engine in engines_of_artifact(Bundle.open(bundle).model("segmentation"), "onnx"):
+        subject = Subject("segmentation", "onnx", "structured", (1, 7, 64, 64), engine)
+        assert any(c.subject == subject for c in failures)
 
 
 @pytest.mark.parametrize("kind", ["input", "output"])
@@ -564,7 +566,8 @@ def test_renamed_onnx_tensors_are_caught(bundle, kind):
 def test_an_artifact_that_does_not_load_is_a_failed_check(bundle, file):
     (bundle / "segmentation" / file).write_bytes(b"not a model")
     failures = _failures(bundle)
-    assert [c.subject.case for c in failures] == ["weights", "load"]
+    engines = engines_of_artifact(Bundle.open(bundle).model("segmentation"), Path(file).stem)
+    assert [c.subject.case for c in failures] == ["weights", *("load" for _ in engines)]
 
 
 def test_a_frozen_batch_size_is_caught(bundle):
@@ -591,12 +594,16 @@ def test_weights_and_artifacts_changed_alike_are_caught_by_the_golden_vectors(bu
 # --- opening a bundle --------------------------------------------------------------------------
 
 
-def test_unknown_models_and_artifacts_are_listed(exported):
+def test_unknown_models_artifacts_and_engines_are_listed(exported):
     bundle = Bundle.open(exported[0])
     with pytest.raises(BundleError, match=r"no model 'heart'.*segmentation, classification"):
         bundle.model("heart")
     with pytest.raises(BundleError, match=r"no artifact 'tflite'.*torchscript-trace"):
+        bundle.model("segmentation").artifact("tflite")
+    with pytest.raises(UsageError, match=r"\"tflite\"; this build knows auto, .*onnxruntime"):
         open_network(bundle, "segmentation", "tflite")
+    with pytest.raises(EngineError, match=r"artifact tflite: no engine of this lunart knows it"):
+        engines_of_artifact(bundle.model("segmentation"), "tflite")
 
 
 # --- the program -------------------------------------------------------------------------------
@@ -811,7 +818,7 @@ def test_help_is_quick_and_lists_the_exit_codes():
         check=True,
     )
     expected = ("exit codes: 0 done", "7 a result could not be written", "130 interrupted")
-    expected += ("--malignancy", "(default: all)")
+    expected += ("--malignancy", "(default: portable)")
     for text in expected:
         assert text in " ".join(result.stdout.split())
 

@@ -22,6 +22,7 @@ import program
 import pytest
 import SimpleITK as sitk  # noqa: N813
 import spoil
+from lunart import _core
 from lunart.errors import LunartError
 from numpy.typing import NDArray
 
@@ -220,23 +221,37 @@ def test_without_any_bundle_the_default_is_named(small_scan: Path, tmp_path: Pat
     assert "exported/luna" in done.stderr
 
 
-def test_an_engine_that_is_not_built_is_5(bundle: Path, small_scan: Path) -> None:
-    for engine in ("onnxruntime", "onnx"):
-        message = program.refused(5, small_scan, "--bundle", bundle, "--engine", engine)
-        assert "onnxruntime" in message
-        assert "--engine torchscript" in message
+def test_an_engine_that_is_not_here_is_5_and_says_how_to_get_it(
+    bundle: Path, small_scan: Path
+) -> None:
+    for engine in _core.engines():
+        if engine["supported"]:
+            continue
+        message = program.refused(5, small_scan, "--bundle", bundle, "--engine", engine["name"])
+        assert engine["name"] in message
+        assert "install" in message or "build" in message
 
 
-@pytest.fixture
-def poor(bundle: Path, tmp_path: Path) -> Path:
-    """A bundle that holds nothing but ONNX."""
-    return spoil.change(spoil.copy_of(bundle, tmp_path / "poor"), spoil.only_artifacts("onnx"))
-
-
-@pytest.mark.parametrize("engine", ["torchscript", "torchscript-script", "auto"])
-def test_an_artifact_that_is_absent_is_5(engine: str, poor: Path, small_scan: Path) -> None:
+@pytest.mark.parametrize(
+    ("engine", "there", "wanted"),
+    [
+        ("torchscript", "onnx", "torchscript-script"),
+        ("torchscript-script", "onnx", "torchscript-script"),
+        ("onnxruntime", "torchscript-trace", "onnx"),
+        ("auto", "none", "torchscript-script"),
+    ],
+)
+def test_an_artifact_that_is_absent_is_5(
+    engine: str, there: str, wanted: str, bundle: Path, small_scan: Path, tmp_path: Path
+) -> None:
+    poor = spoil.change(spoil.copy_of(bundle, tmp_path / "poor"), spoil.only_artifacts(there))
     message = program.refused(5, small_scan, "--bundle", poor, "--engine", engine)
-    assert "torchscript-script" in message
+    assert wanted in message
+
+
+def _built_with() -> str:
+    recipe = json.loads((PACKAGE / "liblunart_torch.json").read_text())
+    return str(recipe["version"])
 
 
 def test_a_bundle_of_another_torch_is_5_and_names_both(
@@ -244,11 +259,9 @@ def test_a_bundle_of_another_torch_is_5_and_names_both(
 ) -> None:
     other = spoil.copy_of(bundle, tmp_path / "b")
     spoil.change(other, lambda m: m["made_by"].update(torch="1.9.7"))
-    message = program.refused(5, small_scan, "--bundle", other)
+    message = program.refused(5, small_scan, "--bundle", other, "--engine", "torchscript")
     assert "1.9.7" in message
-    assert json.loads((PACKAGE / "liblunart_torch.json").read_text())["torch"].split("+")[0] in (
-        message
-    )
+    assert _built_with().split("+")[0] in message
 
 
 @pytest.fixture
@@ -283,7 +296,7 @@ def test_another_torch_beside_it_is_5_and_names_both(
     (torch / "version.py").write_text("from typing import Optional\n__version__ = '1.9.7+cpu'\n")
     done = _run_installed(installed, small_scan, *options)
     assert done.returncode == 5, done.stderr
-    built = json.loads((PACKAGE / "liblunart_torch.json").read_text())["torch"]
+    built = _built_with()
     assert "1.9.7+cpu" in done.stderr
     assert built in done.stderr
     assert "pip install torch==" in done.stderr
@@ -293,6 +306,11 @@ def test_another_torch_beside_it_is_5_and_names_both(
     assert done.returncode == 0, done.stderr
 
 
+def _change_recipe(site: Path, **changed: object) -> None:
+    path = site / "lunart" / "liblunart_torch.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
@@ -300,12 +318,14 @@ def test_another_torch_beside_it_is_5_and_names_both(
         lambda site: (site / "torch" / "version.py").write_text("nothing"),
         lambda site: (site / "lunart" / "liblunart_torch.so").unlink(),
         lambda site: (site / "lunart" / "liblunart_torch.json").unlink(),
-        lambda site: (site / "lunart" / "liblunart_torch.json").write_text('{"torch": 3}'),
-        lambda site: (site / "lunart" / "liblunart_torch.json").write_text(
-            '{"torch": "1", "lib_folders": []}'
-        ),
+        lambda site: (site / "lunart" / "liblunart_torch.json").write_text('{"version": 3}'),
+        lambda site: _change_recipe(site, lib_folders=[]),
+        lambda site: _change_recipe(site, lunart="0.0.7"),
     ],
-    ids=["no-torch", "no-version", "no-module", "no-recipe", "wrong-recipe", "no-folders"],
+    ids=[
+        *("no-torch", "no-version", "no-module", "no-recipe", "wrong-recipe", "no-folders"),
+        "other-lunart",
+    ],
 )
 def test_a_broken_installation_is_5_and_says_what_to_install(
     break_it: Any, installed: Path, options: tuple[str, ...], small_scan: Path

@@ -123,6 +123,33 @@ def test_every_spacing_agrees_with_the_oracle(spacing: tuple[float, ...], phanto
     assert _agrees(phantom.hu, spacing).any()
 
 
+@pytest.mark.parametrize("cols", [1, 5, 63, 64, 65, 127, 128, 129])
+def test_grids_of_any_width_agree_with_the_oracle(cols: int) -> None:
+    """Cells are kept 64 to a word."""
+    _agrees(_body((9, 70, cols)), (2.0, 2.5, 3.0))
+    hu = np.full((7, 33, cols), 40, np.int16)
+    hu[1:-1, 4:-4, 1 : max(2, cols - 1)] = -850
+    _agrees(hu, SPACING)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_mixture_of_air_and_tissue_agrees_with_the_oracle(seed: int) -> None:
+    """Holes in holes, parts of every size, air at the rim: no anatomy."""
+    random = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(random.normal(size=(12, 60, 90)), 1.5 + 0.3 * seed)
+    hu = (-600 + 900 * smooth / smooth.std()).clip(-1024, 100).astype(np.int16)
+    _agrees(hu, (1.5, 2.0, 2.5))
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_the_region_is_the_same_for_every_number_of_threads(
+    threads: int, phantom: Phantom
+) -> None:
+    scan = scan_of(phantom.hu, phantom.spacing_mm)
+    one, many = _core.lung_region(scan, 1), _core.lung_region(scan, threads)
+    np.testing.assert_array_equal(one, many)
+
+
 def test_float_scans_agree_with_the_oracle(phantom: Phantom) -> None:
     region = _agrees(phantom.hu + np.float32(0.25), phantom.spacing_mm)
     assert region.any()

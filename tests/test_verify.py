@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from lunart import Runner
 from lunart.bundle import Bundle
+from lunart.registry import engines_of
 from lunart.verify.cli import main
-from lunart.verify.nodules import compare_results, engines_of, match
+from lunart.verify.nodules import compare_results, match
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_good_bundle_and_scan_pass_over_every_engine(bundle, phantom_scan, capsy
     engines = engines_of(Bundle.open(bundle))
     print("engines compared:", *engines)
     compared = {c["artifact"] for c in report["checks"] if c["model"] == "pipeline"}
-    assert compared == set(engines) == {"torchscript-trace", "torchscript-script", "onnxruntime"}
+    assert compared == set(engines) >= {"torchscript-trace", "torchscript-script", "onnxruntime"}
     assert "✗" not in err
 
 

@@ -1,7 +1,8 @@
-# Names what Debian's packages must provide before pip can do the rest. PYTHON is the interpreter.
+# Names what Debian's packages must provide before pip can do the rest. PYTHON is the interpreter;
+# an SDK is built without-python-dev.
 missing=""
 "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
-"$PYTHON" -c 'import os, sys, sysconfig
+[ "$1" = without-python-dev ] || "$PYTHON" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
   2>/dev/null || missing="$missing python3-dev"
 if command -v g++ >/dev/null; then

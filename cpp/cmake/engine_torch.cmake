@@ -7,7 +7,8 @@ endif()
 add_engine_module(torch
   LIBRARY libtorch_cpu.so VERSION "${LUNART_torch_version}"
   FOLDER "${LUNART_torch_dir}/lib" WHEEL_FOLDER ../torch/lib
-  SOURCES cpp/src/engines/torchscript.cpp)
+  SOURCES cpp/src/engines/aotinductor.cpp cpp/src/engines/aotinductor_package.cpp
+          cpp/src/engines/torch_workers.cpp cpp/src/engines/torchscript.cpp)
 target_include_directories(lunart_torch SYSTEM PRIVATE
   "${LUNART_torch_dir}/include" "${LUNART_torch_dir}/include/torch/csrc/api/include")
 target_link_libraries(lunart_torch PRIVATE torch_cpu c10)

@@ -1,7 +1,7 @@
 """Prints where the pip packages that the C++ build needs are, as a CMake list of key=value.
 
-Arguments: the engine libraries that must be there (torch, openvino); without any, those that are
-there are told. Reads files instead of importing torch, which would take seconds at every configure.
+Arguments: those that must be there (torch, openvino, pybind11); of the others, those that are there
+are told. Reads files instead of importing torch, which would take seconds at every configure.
 """
 
 import importlib.metadata
@@ -26,7 +26,9 @@ def folder_of(package: str, requirement: str) -> Path:
 
 
 def torch_of(folder: Path) -> dict[str, object]:
-    version = re.search(r"(?m)^__version__\s*=\s*['\"]([^'\"]+)", (folder / "version.py").read_text())
+    version = re.search(
+        r"(?m)^__version__\s*=\s*['\"]([^'\"]+)", (folder / "version.py").read_text()
+    )
     if version is None:
         sys.exit(f"{folder / 'version.py'} does not tell the version of torch")
     return {"torch_dir": folder, "torch_version": version[1]}
@@ -36,14 +38,18 @@ def openvino_of(folder: Path) -> dict[str, object]:
     return {"openvino_dir": folder, "openvino_version": importlib.metadata.version("openvino")}
 
 
+def pybind11_of(folder: Path) -> dict[str, object]:
+    return {"pybind11_dir": folder / "share/cmake/pybind11"}
+
+
 found: dict[str, object] = {
-    "pybind11_dir": folder_of("pybind11", "pybind11") / "share/cmake/pybind11",
     "nlohmann_include": next(
         path.parent.parent
         for path in folder_of("nlohmann_json", "nlohmann-json").rglob("nlohmann/json.hpp")
     ),
 }
-for name, describe in {"torch": torch_of, "openvino": openvino_of}.items():
+packages = {"torch": torch_of, "openvino": openvino_of, "pybind11": pybind11_of}
+for name, describe in packages.items():
     folder = folder_of(name, name) if name in sys.argv[1:] else find(name)
     if folder is not None:
         found |= describe(folder)

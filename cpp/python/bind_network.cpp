@@ -28,20 +28,38 @@ class BoundNetwork {
   }
 
   std::vector<FloatArray> operator()(const FloatArray& input) const {
-    const Tensor tensor = to_tensor(input);
+    const std::vector<std::int64_t> shape(input.shape(), input.shape() + input.ndim());
+    const std::span<const float> data(input.data(), static_cast<std::size_t>(input.size()));
     std::vector<Tensor> outputs;
     {
       const py::gil_scoped_release no_gil;
-      outputs = loaded_.network.run({tensor.shape, tensor.data});
+      outputs = loaded_.network.run({shape, data});
     }
     std::vector<FloatArray> arrays;
     for (const Tensor& output : outputs) arrays.push_back(to_numpy(output.shape, output.data));
     return arrays;
   }
 
+  [[nodiscard]] int lanes() const { return loaded_.network.lanes; }
+  [[nodiscard]] std::size_t batch() const { return loaded_.network.batch; }
+
  private:
   LoadedNetwork loaded_;
 };
+
+py::dict to_dict(const EngineStatus& status) {
+  py::list precisions;
+  for (const Precision p : status.precisions) precisions.append(std::string(to_string(p)));
+  py::dict dict;
+  dict["name"] = status.name;
+  dict["artifacts"] = status.artifacts;
+  dict["precisions"] = precisions;
+  dict["built"] = status.built;
+  dict["supported"] = status.supported;
+  dict["version"] = status.version;
+  dict["why_not"] = status.why_not;
+  return dict;
+}
 
 }  // namespace
 
@@ -58,30 +76,25 @@ void bind_network(py::module_& m) {
         "In hexadecimal. Raises BundleError when the file cannot be read.");
   m.def(
       "engines",
-      [] {
+      [](const std::optional<std::string>& name) {
         py::list all;
-        for (const EngineStatus& e : engines()) {
-          py::list precisions;
-          for (const Precision p : e.precisions) precisions.append(std::string(to_string(p)));
-          py::dict entry;
-          entry["name"] = e.name;
-          entry["artifacts"] = e.artifacts;
-          entry["precisions"] = precisions;
-          entry["built"] = e.built;
-          entry["supported"] = e.supported;
-          entry["version"] = e.version;
-          entry["why_not"] = e.why_not;
-          all.append(entry);
+        for (const EngineEntry& entry : engine_list()) {
+          if (!name || *name == entry.name) all.append(to_dict(status_of(entry)));
         }
         return all;
       },
-      "The native engines in the order of auto: what runs here, or why it does not.");
+      py::arg("name") = py::none(),
+      "The native engines in the order of auto: what runs here, or why it does not. With a name\n"
+      "only that one, and no other library is opened.");
   py::class_<BoundNetwork>(m, "Network", "One model of a bundle in a native engine.")
       .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int,
                     const std::string&>(),
            py::arg("bundle"), py::arg("model"), py::arg("engine"), py::arg("threads") = 0,
            py::arg("precision") = "f32",
            "Raises BundleError or EngineError.")
+      .def_property_readonly("lanes", &BoundNetwork::lanes,
+                             "The threads that may call it at once, and should.")
+      .def_property_readonly("batch", &BoundNetwork::batch, "Crops a call that suit it best.")
       .def("__call__", &BoundNetwork::operator(), py::arg("input"),
            "The outputs, in the manifest's order, of one batch.");
 }

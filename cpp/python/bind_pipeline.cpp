@@ -3,6 +3,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
+#include "bundle/sha256.hpp"
 #include "lunart/error.hpp"
 #include "module.hpp"
 #include "pipeline/classify.hpp"
@@ -88,9 +91,31 @@ FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
   return to_numpy(size, voxels);
 }
 
-py::array_t<std::uint8_t> lung_region(const Volume& scan) {
+using BoundBox = std::array<std::int64_t, 5>;
+
+std::vector<BoundBox> boxes_around(const ByteArray& cells, const std::array<std::int64_t, 3>& scan,
+                                   const std::array<std::int64_t, 3>& block, int multiple_of,
+                                   int halo) {
+  const auto sizes = {scan[0], scan[1], scan[2], block[0], block[1], block[2]};
+  if (std::ranges::min(sizes) < 1 || multiple_of < 1 || halo < 0) {
+    throw Error(Errc::usage, "boxes need sizes of at least 1");
+  }
+  LungRegion region({scan[0], scan[1], scan[2]}, {block[0], block[1], block[2]});
+  if (static_cast<std::size_t>(cells.size()) != region.cells.size()) {
+    throw Error(Errc::usage, "the region has not as many cells as the scan");
+  }
+  std::copy_n(cells.data(), cells.size(), region.cells.begin());
+  std::vector<BoundBox> found;
+  for (const auto& [index, b] :
+       slice_boxes(region.scan_shape, region, {.multiple_of = multiple_of, .halo = halo})) {
+    found.push_back({index, b.row, b.col, b.rows, b.cols});
+  }
+  return found;
+}
+
+py::array_t<std::uint8_t> lung_region(const Volume& scan, int threads) {
   const Masks masks{
-      Orientation{}, scan.geometry.shape, {}, find_lung_region(scan, RegionOptions{}, {})};
+      Orientation{}, scan.geometry.shape, {}, find_lung_region(scan, RegionOptions{}, threads, {})};
   Result result;
   result.geometry = scan.geometry;
   result.masks = std::make_shared<const Masks>(masks);
@@ -121,9 +146,22 @@ void bind_pipeline(py::module_& m) {
       "Components of a mask: (list of label, center_irc, voxels, volume_mm3; labels grown back).");
   m.def("slice_input", &slice_input, py::arg("scan"), py::arg("index"), py::arg("context_slices"),
         "What the segmentation network sees of a whole slice: (slices, rows, cols), clamped HU.");
+  m.def(
+      "sha256",
+      [](const py::bytes& data, bool portable) {
+        const std::string_view text = data;
+        return sha256(std::as_bytes(std::span(text)),
+                      portable ? sha256_blocks_anywhere : sha256_blocks());
+      },
+      py::arg("data"), py::arg("portable") = false,
+      "SHA-256 in hexadecimal; portable: without the processor's instructions for it.");
   m.def("crop", &crop, py::arg("scan"), py::arg("center_irc"), py::arg("crop_irc"),
         "What a 3-D network sees around a centre: (index, row, col), clamped HU.");
-  m.def("lung_region", &lung_region, py::arg("scan"),
+  m.def("boxes_around", &boxes_around, py::arg("cells"), py::arg("scan_irc"), py::arg("block_irc"),
+        py::arg("multiple_of") = 4, py::arg("halo") = 24,
+        "What is segmented for a region of cells (blocks of voxels): (index, row, col, rows, cols) "
+        "of each box.");
+  m.def("lung_region", &lung_region, py::arg("scan"), py::arg("threads") = 1,
         "The lung region of a scan in LPS orientation with default settings: uint8, 1 inside.");
   m.def(
       "oriented", [](const Volume& scan) { return orient(scan, nearest_lps(scan.geometry), {}); },

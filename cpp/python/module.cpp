@@ -73,6 +73,7 @@ PYBIND11_MODULE(_core, m) {
         "The threads of a run; 0 becomes every processor this process may use. Raises UsageError.");
   m.def("exit_codes", &lunart::exit_codes,
         "Every kind of error: (exit code of a program, sentence).");
+  lunart::bind_bench(m);
   lunart::bind_io(m);
   lunart::bind_network(m);
   lunart::bind_pipeline(m);

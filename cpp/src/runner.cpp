@@ -91,7 +91,7 @@ class Runner::Impl {
  public:
   explicit Impl(RunnerOptions options) : options_(std::move(options)) {
     Stopwatch watch;
-    const int threads = thread_count(options_.threads);
+    threads_ = thread_count(options_.threads);
     if (options_.threshold && !(*options_.threshold >= 0 && *options_.threshold <= 1)) {
       throw Error(Errc::usage, "threshold is " + std::to_string(*options_.threshold) +
                                    "; expected a probability from 0 to 1");
@@ -105,12 +105,12 @@ class Runner::Impl {
                                      "openvino");
       }
       info_ = options_.callable->info;
-      info_.threads = threads;
+      info_.threads = threads_;
       require_networks();
       for (const auto& [name, run] : options_.callable->networks) networks_[name] = {.run = run};
     } else {
       LoadedNetworks loaded = load_networks(options_.engine, bundle_,
-                                            {.threads = threads,
+                                            {.threads = threads_,
                                              .precision = options_.precision,
                                              .made_by_torch = bundle_.manifest.torch_version});
       engines_ = std::move(loaded.engines);
@@ -158,7 +158,7 @@ class Runner::Impl {
     result.timings_s.region = watch.lap();
 
     const RunMask mask =
-        segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment),
+        segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment.boxes),
                 networks_.at("segmentation"), settings.segment, step_of(Stage::segment));
     result.timings_s.segment = watch.lap();
 
@@ -226,7 +226,7 @@ class Runner::Impl {
 
   LungRegion find_lungs(const Volume& volume, const Tick& tick,
                         std::vector<Warning>& warnings) const {
-    LungRegion region = find_lung_region(volume, bundle_.manifest.pipeline.region, tick);
+    LungRegion region = find_lung_region(volume, bundle_.manifest.pipeline.region, threads_, tick);
     if (region.empty()) {
       warnings.push_back({"no-lungs",
                           "no lungs were found, so nothing was searched; region off searches "
@@ -277,6 +277,7 @@ class Runner::Impl {
 
   RunnerOptions options_;
   Bundle bundle_;
+  int threads_{};
   double threshold_{};
   double load_s_{};
   EngineInfo info_;

@@ -10,6 +10,7 @@
 
 #include "bundle/bundle.hpp"
 #include "bundle/safetensors.hpp"
+#include "engines/native_code.hpp"
 #include "engines/registry.hpp"
 #include "lunart/runner.hpp"
 #include "selfcheck_report.hpp"
@@ -108,7 +109,7 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
     if (const auto weights = engine.weights(bundle.path_of(artifact))) {
       check_weights(*weights, read_safetensors(bundle.path_of(entry.weights)), report);
     }
-    const NetworkFunction network = engine.load(bundle.path_of(artifact)).run;
+    const NetworkFunction network = load_artifact(engine, bundle, artifact).run;
     const Tensors golden = read_safetensors(bundle.path_of(vectors->second));
     std::size_t cases = 0;
     for (const auto& [name, tensor] : golden) {

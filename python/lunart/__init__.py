@@ -7,6 +7,7 @@ finds. Importing lunart loads no PyTorch.
 from importlib import metadata
 
 from lunart.errors import LunartError
+from lunart.registry import EngineStatus, engines
 from lunart.result import Finding, Result
 from lunart.runner import Runner
 
@@ -15,4 +16,12 @@ try:
 except metadata.PackageNotFoundError:  # run from the source tree
     __version__ = "0.0.0"
 
-__all__ = ["Finding", "LunartError", "Result", "Runner", "__version__"]
+__all__ = [
+    "EngineStatus",
+    "Finding",
+    "LunartError",
+    "Result",
+    "Runner",
+    "__version__",
+    "engines",
+]

@@ -131,6 +131,17 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class NativeCode:
+    """What an artifact of native code was compiled for; it runs on nothing else."""
+
+    instruction_set: str
+    torch: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"instruction_set": self.instruction_set, "torch": self.torch}
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One exported form of a network."""
 
@@ -138,12 +149,14 @@ class Artifact:
     format: str
     precision: str
     entry: FileEntry
+    native_code: NativeCode | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "format": self.format,
             "precision": self.precision,
+            **({} if self.native_code is None else self.native_code.to_json()),
             **self.entry.to_json(),
         }
 
@@ -312,11 +325,20 @@ def _model(name: str, data: object, where: str) -> Model:
 
 
 def _artifact(data: object, where: str) -> Artifact:
+    form = _field(data, "format", str, where)
     return Artifact(
         name=_field(data, "name", str, where),
-        format=_field(data, "format", str, where),
+        format=form,
         precision=_field(data, "precision", str, where),
         entry=_entry(data, where),
+        native_code=_native_code(data, where) if form == "aotinductor" else None,
+    )
+
+
+def _native_code(data: object, where: str) -> NativeCode:
+    return NativeCode(
+        instruction_set=_field(data, "instruction_set", str, where),
+        torch=_field(data, "torch", str, where),
     )
 
 

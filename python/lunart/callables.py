@@ -1,7 +1,7 @@
-"""Python's own engines: networks that the C++ pipeline calls back.
+"""Networks that run in Python, as the C++ pipeline calls them back.
 
 ``eager`` is PyTorch rebuilt from the bundle's weights, the reference of every proof;
-``onnxruntime`` is the session of its wheel.
+``onnxruntime`` is the session of its wheel, where the core has no ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from lunart import _core
 from lunart.bundle import Bundle
-from lunart.engines import EAGER, FloatArray, NetworkFunction, open_network
 from lunart.errors import EngineError
+from lunart.networks import FloatArray, NetworkFunction, open_network, require_f32
+from lunart.registry import EAGER, ONNXRUNTIME
 
 #: Engine name -> (artifact that it runs, package that it comes from, extra that installs it).
 PYTHON_ENGINES = {
-    "eager": (EAGER, "torch", "torch"),
-    "onnxruntime": ("onnx", "onnxruntime", "onnxruntime"),
+    EAGER: (EAGER, "torch", "torch"),
+    ONNXRUNTIME: ("onnx", "onnxruntime", "onnxruntime"),
 }
 
 #: What the core calls: the outputs in the manifest's order.
@@ -29,14 +30,16 @@ CoreFunction = Callable[[FloatArray], list[NDArray[Any]]]
 
 
 def callable_networks(
-    bundle: str | os.PathLike[str], engine: str, threads: int | None
+    bundle: str | os.PathLike[str], engine: str, threads: int | None, precision: str = "f32"
 ) -> tuple[dict[str, CoreFunction], str]:
     """A function for each model of the bundle, and the version of what runs them.
 
     ``threads`` None: every processor this process may use.
-    Raises ``BundleError``, or ``EngineError`` when the engine's package is not installed.
+    Raises ``BundleError``, or ``EngineError`` when the engine's package is not installed or has
+    not the precision.
     """
-    artifact, package, extra = PYTHON_ENGINES[engine]
+    require_f32(engine, precision)
+    _, package, extra = PYTHON_ENGINES[engine]
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError as error:
@@ -48,7 +51,7 @@ def callable_networks(
     count = _core.thread_count(threads or 0)
     networks = {}
     for model in opened.models.values():
-        network = open_network(opened, model.name, artifact, count)
+        network = open_network(opened, model.name, engine, count)
         names = [spec.name for spec in model.signature.outputs]
         networks[model.name] = _in_order(network, names, f"{engine}, model {model.name}")
     return networks, version

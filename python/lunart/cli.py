@@ -20,7 +20,9 @@ EXIT_CODES = "\n".join(
 
 _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
-_OPTIONAL = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime")
+_OPTIONAL = (
+    "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy"
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

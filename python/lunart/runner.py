@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lunart import _core
-from lunart.callables import PYTHON_ENGINES, callable_networks
+from lunart.callables import callable_networks
 from lunart.errors import ScanError, UsageError
+from lunart.registry import runs_in_python
 from lunart.result import Result
 
 #: Called with the stage's name, the steps done and all steps; what it raises stops the run.
@@ -46,10 +47,11 @@ class Runner:
 
     ``engine``: ``auto``, one that :func:`lunart.engines` lists, or Python's own ``eager`` (PyTorch
     rebuilt from the weights). All run the same C++ pipeline. ``precision``: ``f32``, or ``bf16``,
-    which is faster and coarser, where engine and processor have it. ``threads`` None: every processor this process may use. ``region``:
-    ``lungs``, or ``off`` for whole slices as in the book. ``threshold`` None: the bundle's.
-    ``progress``: a callback, or as the program's: ``bar`` (drawn on a terminal only), ``json``,
-    ``none``. ``json``, ``csv``, ``mask`` and ``region_mask`` name files to write after each run.
+    which is faster and coarser, where engine and processor have it. ``threads`` None: every
+    processor this process may use. ``region``: ``lungs``, or ``off`` for whole slices as in the
+    book. ``threshold`` None: the bundle's. ``progress``: a callback, or as the program's: ``bar``
+    (drawn on a terminal only), ``json``, ``none``. ``json``, ``csv``, ``mask`` and ``region_mask``
+    name files to write after each run.
 
     Raises the classes of :mod:`lunart.errors`. One run at a time; other threads go on meanwhile,
     and Ctrl-C stops a run within a second.
@@ -77,8 +79,8 @@ class Runner:
         if engine == "auto":
             engine = os.environ.get("LUNART_ENGINE") or engine
         networks, version = None, ""
-        if engine in PYTHON_ENGINES:
-            networks, version = callable_networks(bundle, engine, threads)
+        if runs_in_python(engine):
+            networks, version = callable_networks(bundle, engine, threads, precision)
         self._core = _core.Runner(
             bundle=os.fspath(bundle),
             engine=engine,

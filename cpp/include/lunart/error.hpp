@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "lunart/export.hpp"
+
 namespace lunart {
 
 enum class Errc {
@@ -50,8 +52,8 @@ enum class Errc {
   return "anything else";
 }
 
-// Inline and header-only: it crosses the boundary of liblunart_torch.so.
-class __attribute__((visibility("default"))) Error : public std::runtime_error {
+// Inline and header-only: it crosses the boundaries of liblunart.so and of engine modules.
+class LUNART_API Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
   [[nodiscard]] Errc code() const noexcept { return code_; }

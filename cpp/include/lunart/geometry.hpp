@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lunart/export.hpp"
+
 namespace lunart {
 
 template <class T>
@@ -27,13 +29,14 @@ struct Geometry {
   Xyz origin{};                                                // mm, centre of voxel (0, 0, 0)
   std::array<double, 9> direction{1, 0, 0, 0, 1, 0, 0, 0, 1};  // as SimpleITK's GetDirection()
 
-  [[nodiscard]] std::size_t voxel_count() const noexcept;
-  [[nodiscard]] double voxel_mm3() const noexcept;
-  [[nodiscard]] Xyz to_xyz(const Irc& irc) const noexcept;
-  [[nodiscard]] Irc to_irc(const Xyz& xyz) const;  // the exact inverse, also when oblique
+  [[nodiscard]] LUNART_API std::size_t voxel_count() const noexcept;
+  [[nodiscard]] LUNART_API double voxel_mm3() const noexcept;
+  [[nodiscard]] LUNART_API Xyz to_xyz(const Irc& irc) const noexcept;
+  // The exact inverse, also when oblique.
+  [[nodiscard]] LUNART_API Irc to_irc(const Xyz& xyz) const;
   // Throws Errc::scan, naming `source` and the value: an empty or absurd shape, a spacing that is
   // not positive and finite, an origin that is not finite, a singular direction.
-  void validate(const char* source) const;
+  LUNART_API void validate(const char* source) const;
 };
 
 }  // namespace lunart

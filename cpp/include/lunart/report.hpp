@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lunart/export.hpp"
 #include "lunart/result.hpp"
 
 namespace lunart {
@@ -14,12 +15,15 @@ struct ReportOptions {
 };
 
 // lunart.result/1 (docs/result.schema.json), indented.
-[[nodiscard]] std::string to_json(const Result& result, const ReportOptions& options = {});
+[[nodiscard]] LUNART_API std::string to_json(const Result& result,
+                                             const ReportOptions& options = {});
 // LUNA16's submission form: seriesuid,coordX,coordY,coordZ,probability. `header` starts a file.
-[[nodiscard]] std::string to_csv(const Result& result, const ReportOptions& options = {});
-[[nodiscard]] std::string csv_header();
+[[nodiscard]] LUNART_API std::string to_csv(const Result& result,
+                                            const ReportOptions& options = {});
+[[nodiscard]] LUNART_API std::string csv_header();
 // A table for people.
-[[nodiscard]] std::string to_table(const Result& result, const ReportOptions& options = {});
+[[nodiscard]] LUNART_API std::string to_table(const Result& result,
+                                              const ReportOptions& options = {});
 
 // Where results are to be written; empty: not.
 struct Outputs {
@@ -29,12 +33,13 @@ struct Outputs {
 // What is better said before minutes of work than after. Throws Errc::output when a folder does not
 // exist; Errc::usage when two outputs are the same file, a mask is neither .mhd nor .mha, a file of
 // one of the scans would be replaced, or an output lies in the bundle.
-void check_outputs(const Outputs& outputs, const std::vector<std::filesystem::path>& scans,
-                   const std::filesystem::path& bundle);
+LUNART_API void check_outputs(const Outputs& outputs,
+                              const std::vector<std::filesystem::path>& scans,
+                              const std::filesystem::path& bundle);
 
 // The findings' voxels with their labels, or the lung region, in the scan's geometry (.mhd, .mha).
-void write_label_mask(const std::filesystem::path& path, const Result& result,
-                      const ReportOptions& options = {});
-void write_region_mask(const std::filesystem::path& path, const Result& result);
+LUNART_API void write_label_mask(const std::filesystem::path& path, const Result& result,
+                                 const ReportOptions& options = {});
+LUNART_API void write_region_mask(const std::filesystem::path& path, const Result& result);
 
 }  // namespace lunart

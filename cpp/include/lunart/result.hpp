@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
 
 namespace lunart {
@@ -60,11 +61,11 @@ struct Result {
 
 // One value a voxel in (index, row, col) order of the scan as stored.
 // The labels of `findings` (everything else 0); values are Finding::label.
-[[nodiscard]] std::vector<std::uint32_t> label_mask(const Result& result,
-                                                    const std::vector<Finding>& findings);
+[[nodiscard]] LUNART_API std::vector<std::uint32_t> label_mask(
+    const Result& result, const std::vector<Finding>& findings);
 // 1 where the probability exceeded the segmentation threshold, before erosion.
-[[nodiscard]] std::vector<std::uint8_t> threshold_mask(const Result& result);
+[[nodiscard]] LUNART_API std::vector<std::uint8_t> threshold_mask(const Result& result);
 // 1 inside the lung region; all 1 when the region was off.
-[[nodiscard]] std::vector<std::uint8_t> region_mask(const Result& result);
+[[nodiscard]] LUNART_API std::vector<std::uint8_t> region_mask(const Result& result);
 
 }  // namespace lunart

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "lunart/error.hpp"
+#include "lunart/export.hpp"
 #include "lunart/network.hpp"
 #include "lunart/result.hpp"
 #include "lunart/volume.hpp"
@@ -30,9 +31,9 @@ namespace lunart {
 enum class Region { lungs, off };
 // Of the networks' arithmetic. bf16 is faster and coarser: probabilities move by some hundredths.
 enum class Precision { f32, bf16 };
-[[nodiscard]] std::string_view to_string(Precision precision) noexcept;
+[[nodiscard]] LUNART_API std::string_view to_string(Precision precision) noexcept;
 enum class Stage { read, region, segment, group, classify, malignancy };
-[[nodiscard]] std::string_view to_string(Stage stage) noexcept;
+[[nodiscard]] LUNART_API std::string_view to_string(Stage stage) noexcept;
 
 struct Progress {
   Stage stage{};
@@ -59,15 +60,15 @@ struct RunnerOptions {
 
 class Runner {
  public:
-  explicit Runner(RunnerOptions options);
-  ~Runner();
-  Runner(Runner&&) noexcept;
-  Runner& operator=(Runner&&) noexcept;
+  LUNART_API explicit Runner(RunnerOptions options);
+  LUNART_API ~Runner();
+  LUNART_API Runner(Runner&&) noexcept;
+  LUNART_API Runner& operator=(Runner&&) noexcept;
 
   // Reads the scan and runs; `timings_s.read` and `total` include the reading.
-  [[nodiscard]] Result run(const std::filesystem::path& scan,
-                           const ProgressCallback& progress = {});
-  [[nodiscard]] Result run(const Volume& volume, const ProgressCallback& progress = {});
+  [[nodiscard]] LUNART_API Result run(const std::filesystem::path& scan,
+                                      const ProgressCallback& progress = {});
+  [[nodiscard]] LUNART_API Result run(const Volume& volume, const ProgressCallback& progress = {});
 
  private:
   class Impl;
@@ -86,7 +87,7 @@ struct Check {
 
 // Proves on this machine, from the bundle alone, that its artifacts compute what eager PyTorch
 // did: the golden vectors of every network and the golden scan from reading to nodules.
-[[nodiscard]] std::vector<Check> selfcheck(const RunnerOptions& options);
+[[nodiscard]] LUNART_API std::vector<Check> selfcheck(const RunnerOptions& options);
 
 // An engine as --engine takes it, in the order in which `auto` tries them.
 struct EngineStatus {
@@ -99,8 +100,8 @@ struct EngineStatus {
   std::string why_not{};                 // with the way out; empty when supported
 };
 // Opens every engine's library to find out.
-[[nodiscard]] std::vector<EngineStatus> engines();
+[[nodiscard]] LUNART_API std::vector<EngineStatus> engines();
 
-[[nodiscard]] std::string_view version() noexcept;
+[[nodiscard]] LUNART_API std::string_view version() noexcept;
 
 }  // namespace lunart

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
 
 namespace lunart {
@@ -36,9 +37,10 @@ struct ScanHeader {
 
 // Reads a scan by its extension: .mhd (with .raw, .zraw, ...) or .mha. Throws Errc::scan naming the
 // file, the value and the way out: missing, truncated, wrong-sized, not three-dimensional, NaN, ...
-[[nodiscard]] Volume read_scan(const std::filesystem::path& path, const Tick& tick = {});
-[[nodiscard]] ScanHeader read_scan_header(const std::filesystem::path& path);
+[[nodiscard]] LUNART_API Volume read_scan(const std::filesystem::path& path, const Tick& tick = {});
+[[nodiscard]] LUNART_API ScanHeader read_scan_header(const std::filesystem::path& path);
 // The header and every file that holds its voxels.
-[[nodiscard]] std::vector<std::filesystem::path> files_of_scan(const std::filesystem::path& path);
+[[nodiscard]] LUNART_API std::vector<std::filesystem::path> files_of_scan(
+    const std::filesystem::path& path);
 
 }  // namespace lunart

@@ -63,6 +63,12 @@ BundleFile file_of(const Json& at) {
           value_in<std::string>(at, "sha256")};
 }
 
+std::optional<NativeCode> native_code_of(const Json& at) {
+  if (at.at("format") != "aotinductor") return std::nullopt;
+  return NativeCode{value_in<std::string>(at, "instruction_set"),
+                    value_in<std::string>(at, "torch")};
+}
+
 ModelEntry model_of(const Json& at) {
   ModelEntry model;
   for (const Json& output : list_in(at, "outputs")) {
@@ -73,7 +79,8 @@ ModelEntry model_of(const Json& at) {
   for (const Json& artifact : list_in(at, "artifacts")) {
     model.artifacts.push_back({file_of(artifact), value_in<std::string>(artifact, "name"),
                                value_in<std::string>(artifact, "format"),
-                               value_in<std::string>(artifact, "precision")});
+                               value_in<std::string>(artifact, "precision"),
+                               native_code_of(artifact)});
   }
   return model;
 }
@@ -110,8 +117,8 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
 
   p.segment.context_slices = integer_in(at, "context_slices", 0, 64);
   p.segment.threshold = number_in(at, "segmentation_threshold", 0, 1);
-  p.segment.multiple_of = integer_in(segmentation, "multiple_of", 1, 64);
-  p.segment.halo = integer_in(at, "halo", 0, 512);
+  p.segment.boxes.multiple_of = integer_in(segmentation, "multiple_of", 1, 64);
+  p.segment.boxes.halo = integer_in(at, "halo", 0, 512);
   p.group.erosion = integer_in(at, "erosion", 0, 16);
   p.group.min_component_mm3 = number_in(at, "min_component_mm3", 0, 1e6);
   const auto crop = value_in<std::array<std::int64_t, 3>>(at, "crop_irc");

@@ -24,8 +24,15 @@ struct BundleFile {
   std::string sha256;
 };
 
+// What an artifact of native code was compiled for; it runs on nothing else.
+struct NativeCode {
+  std::string instruction_set;  // as engines/instruction_set.hpp reads it
+  std::string torch;            // version of libtorch, without build
+};
+
 struct ArtifactEntry : BundleFile {
   std::string name, format, precision;
+  std::optional<NativeCode> native_code{};
 };
 
 struct ModelEntry {

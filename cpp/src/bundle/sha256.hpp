@@ -5,9 +5,12 @@
 #include <span>
 #include <string>
 
+#include "bundle/sha256_block.hpp"
+
 namespace lunart {
 
-[[nodiscard]] std::string sha256(std::span<const std::byte> data);
+[[nodiscard]] std::string sha256(std::span<const std::byte> data,
+                                 Sha256Blocks blocks = sha256_blocks());
 // Throws Errc::bundle, naming the file, when it cannot be read.
 [[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path);
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engines/elf.hpp"
 #include "lunart/error.hpp"
 
 namespace lunart {
@@ -21,21 +22,11 @@ namespace fs = std::filesystem;
 }
 
 fs::path find_module(const std::string& engine, const std::string& file) {
-  const fs::path home = own_folder();
-  const std::string python = LUNART_PYTHON_VERSION;  // of the wheel that holds this program
-  const std::vector<fs::path> places{
-      home,                        // the Python package, or the SDK's lib/lunart
-      home / "python" / "lunart",  // the source tree
-      home / "lunart",             // beside the SDK's liblunart.so
-      home / ".." / "lib" / ("python" + python) / "site-packages" / "lunart",
-      home / ".." / "lib" / ("python" + python) / "dist-packages" / "lunart",
-      home / ".." / "lib" / "lunart",
-  };
-  for (const fs::path& place : places) {
+  for (const fs::path& folder : package_folders()) {
     std::error_code error;
-    if (fs::exists(place / file, error)) return fs::weakly_canonical(place / file, error);
+    if (fs::exists(folder / file, error)) return fs::weakly_canonical(folder / file, error);
   }
-  unavailable(engine, file + " is not beside this program (" + home.string() +
+  unavailable(engine, file + " is not beside this program (" + own_folder().string() +
                           ") nor in its Python package; install lunart again, or build with it");
 }
 
@@ -56,8 +47,7 @@ Recipe read_recipe(const std::string& engine, const fs::path& module) {
       throw std::runtime_error("is of lunart " + json.at("lunart").dump() + ", this is " +
                                LUNART_VERSION);
     }
-    Recipe recipe{
-        json.at("version").get<std::string>(), json.at("library").get<std::string>(), {}};
+    Recipe recipe{json.at("version").get<std::string>(), json.at("library").get<std::string>(), {}};
     for (const auto& folder : json.at("lib_folders")) {
       recipe.lib_folders.push_back(module.parent_path() / folder.get<std::string>());
     }
@@ -68,27 +58,13 @@ Recipe read_recipe(const std::string& engine, const fs::path& module) {
   }
 }
 
-// The path of a library that is already in this process (Python's), if any.
-std::optional<fs::path> loaded(const std::string& library) {
-  std::pair<std::string, std::optional<fs::path>> search{library, {}};
-  dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* out) {
-        auto& [name, found] = *static_cast<decltype(search)*>(out);
-        const fs::path path = info->dlpi_name == nullptr ? "" : info->dlpi_name;
-        if (path.filename() != name) return 0;
-        found = path;
-        return 1;
-      },
-      &search);
-  return search.second;
-}
-
 fs::path find_library(const std::string& engine, const Recipe& recipe, const std::string& pip) {
-  if (const auto found = loaded(recipe.library)) return *found;
+  if (const auto found = loaded_library(recipe.library)) return *found;
   for (const fs::path& folder : recipe.lib_folders) {
     std::error_code error;
-    const fs::path path = folder / recipe.library;
-    if (fs::exists(path, error)) return fs::weakly_canonical(path, error);
+    if (!fs::exists(folder / recipe.library, error)) continue;
+    // A file that is a link keeps its place: what tells its version lies beside the link.
+    return fs::weakly_canonical(folder, error) / recipe.library;
   }
   unavailable(engine, recipe.library + " is not installed beside lunart (looked in " +
                           recipe.lib_folders.front().string() + "); pip install " + pip +
@@ -106,12 +82,13 @@ void require_version(const std::string& engine, const Recipe& recipe, const fs::
   }
   if (release_of(found) == release_of(recipe.version)) return;
   unavailable(engine, "lunart was built for " + wanted.pip + " " + recipe.version + " and " +
-                          library.string() + " is " + wanted.pip + " " + found +
-                          "; pip install " + wanted.pip + "==" + release_of(recipe.version) +
+                          library.string() + " is " + wanted.pip + " " + found + "; pip install " +
+                          wanted.pip + "==" + release_of(recipe.version) +
                           ", or build lunart again with " + release_of(found));
 }
 
 void* open_library(const std::string& engine, const fs::path& path) {
+  if (is_cut_off(path)) unavailable(engine, path.string() + " is cut off; install it again");
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (handle == nullptr) unavailable(engine, dlerror());
   return handle;  // never closed: these libraries do not survive it
@@ -130,6 +107,33 @@ fs::path own_folder() {
                             ? fs::read_symlink("/proc/self/exe", error)
                             : fs::weakly_canonical(self, error);
   return error ? self.parent_path() : real.parent_path();
+}
+
+std::vector<fs::path> package_folders() {
+  const fs::path home = own_folder();
+  const std::string python = LUNART_PYTHON_VERSION;  // of the wheel that holds this program
+  return {
+      home,                        // the Python package, or the SDK's lib/lunart
+      home / "python" / "lunart",  // the source tree
+      home / "lunart",             // beside the SDK's liblunart.so
+      home / ".." / "lib" / ("python" + python) / "site-packages" / "lunart",
+      home / ".." / "lib" / ("python" + python) / "dist-packages" / "lunart",
+      home / ".." / "lib" / "lunart",
+  };
+}
+
+std::optional<fs::path> loaded_library(const std::string& file) {
+  std::pair<std::string, std::optional<fs::path>> search{file, {}};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* out) {
+        auto& [name, found] = *static_cast<decltype(search)*>(out);
+        const fs::path path = info->dlpi_name == nullptr ? "" : info->dlpi_name;
+        if (!path.filename().string().starts_with(name)) return 0;
+        found = path;
+        return 1;
+      },
+      &search);
+  return search.second;
 }
 
 std::string release_of(const std::string& version) {

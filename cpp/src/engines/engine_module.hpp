@@ -4,7 +4,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace lunart {
 
@@ -34,6 +36,13 @@ struct EngineLibrary {
 
 // The folder of the program, library or extension module that holds this code.
 [[nodiscard]] std::filesystem::path own_folder();
+
+// Where the Python package (or the SDK's lib/lunart) may be, seen from that folder.
+[[nodiscard]] std::vector<std::filesystem::path> package_folders();
+
+// The path of a library that is already in this process (Python's), if any. `file` is how its name
+// begins: the version may follow.
+[[nodiscard]] std::optional<std::filesystem::path> loaded_library(const std::string& file);
 
 // 2.13.0+cpu and 2.13.0 are the same library for us.
 [[nodiscard]] std::string release_of(const std::string& version);

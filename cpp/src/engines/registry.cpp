@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engines/native_code.hpp"
 #ifdef LUNART_WITH_ONNXRUNTIME
 #include "engines/onnxruntime.hpp"
 #endif
@@ -142,7 +143,7 @@ Network load_automatically(const Bundle& bundle, const std::string& model, Opene
     Engine* const engine = opened.open(entry, why);
     if (engine == nullptr) continue;
     try {
-      Network network = engine->load(bundle.path_of(*artifact));
+      Network network = load_artifact(*engine, bundle, *artifact);
       info = engine->info();
       return network;
     } catch (const Error& error) {
@@ -226,7 +227,7 @@ LoadedNetworks load_networks(const std::string& name, const Bundle& bundle,
     loaded.engines.push_back(open_engine(entry, settings));
     for (const auto& [model, held] : bundle.manifest.models) {
       const ArtifactEntry& artifact = require_artifact(entry, bundle, model);
-      loaded.networks[model] = loaded.engines.front()->load(bundle.path_of(artifact));
+      loaded.networks[model] = load_artifact(*loaded.engines.front(), bundle, artifact);
     }
     loaded.info = loaded.engines.front()->info();
     loaded.info.name = wanted;
@@ -246,26 +247,28 @@ LoadedNetwork load_network(const std::string& engine, const Bundle& bundle,
   const EngineEntry& entry = entry_of(engine);
   const ArtifactEntry& artifact = require_artifact(entry, bundle, model);
   LoadedNetwork loaded{open_engine(entry, settings), {}};
-  loaded.network = loaded.engine->load(bundle.path_of(artifact));
+  loaded.network = load_artifact(*loaded.engine, bundle, artifact);
   return loaded;
+}
+
+EngineStatus status_of(const EngineEntry& entry) {
+  EngineStatus status{.name = entry.name, .artifacts = entry.artifacts, .built = entry.built};
+  for (const Precision precision : entry.precisions) {
+    try {
+      status.version = open_engine(entry, {.precision = precision})->info().version;
+      status.precisions.push_back(precision);
+      status.supported = true;
+    } catch (const Error& error) {
+      if (error.code() != Errc::engine) throw;
+      if (!status.supported) status.why_not = error.what();
+    }
+  }
+  return status;
 }
 
 std::vector<EngineStatus> engines() {
   std::vector<EngineStatus> all;
-  for (const EngineEntry& entry : engine_list()) {
-    EngineStatus status{.name = entry.name, .artifacts = entry.artifacts, .built = entry.built};
-    for (const Precision precision : entry.precisions) {
-      try {
-        status.version = open_engine(entry, {.precision = precision})->info().version;
-        status.precisions.push_back(precision);
-        status.supported = true;
-      } catch (const Error& error) {
-        if (error.code() != Errc::engine) throw;
-        if (!status.supported) status.why_not = error.what();
-      }
-    }
-    all.push_back(std::move(status));
-  }
+  for (const EngineEntry& entry : engine_list()) all.push_back(status_of(entry));
   return all;
 }
 

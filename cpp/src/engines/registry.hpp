@@ -21,6 +21,9 @@ void require_known_engine(const std::string& name);
 [[nodiscard]] std::unique_ptr<Engine> open_engine(const EngineEntry& entry,
                                                   const EngineSettings& settings);
 
+// Opens it to find out.
+[[nodiscard]] EngineStatus status_of(const EngineEntry& entry);
+
 // What the entry can load of a model, the preferred first; null when there is nothing.
 [[nodiscard]] const ArtifactEntry* find_artifact(const EngineEntry& entry, const ModelEntry& model);
 

@@ -96,6 +96,13 @@ void append_elements(std::span<const std::byte> raw, Element element, bool swapp
   });
 }
 
+void swap_bytes(std::span<std::int16_t> values) noexcept {
+  for (std::int16_t& value : values) {
+    const auto bits = static_cast<std::uint16_t>(value);
+    value = static_cast<std::int16_t>(static_cast<std::uint16_t>(bits << 8U | bits >> 8U));
+  }
+}
+
 std::optional<double> append_numbers(std::span<const double> numbers, Element element,
                                      HuBuffer& hu) {
   const auto valid = with_type(element, [&](auto zero) {

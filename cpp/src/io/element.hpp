@@ -20,6 +20,8 @@ enum class Element { int8, uint8, int16, uint16, int32, uint32, int64, uint64, f
 
 // Appends raw.size() / size_of(element) voxels; `swapped`: not in this machine's byte order.
 void append_elements(std::span<const std::byte> raw, Element element, bool swapped, HuBuffer& hu);
+// Turns the bytes of every value around.
+void swap_bytes(std::span<std::int16_t> values) noexcept;
 // Appends numbers that were read from text. Returns the first that is no value of `element` (300
 // or 1.5 in MET_UCHAR), at which it stops; nothing when all are.
 [[nodiscard]] std::optional<double> append_numbers(std::span<const double> numbers, Element element,

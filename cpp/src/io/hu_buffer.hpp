@@ -25,6 +25,10 @@ class HuBuffer {
   template <class Value>
   void append(std::size_t n, const Value& value);
 
+  // Appends n voxels that the caller writes, before anything else is appended. Not after a value
+  // that int16 cannot hold.
+  [[nodiscard]] std::span<std::int16_t> append_shorts(std::size_t n);
+
   // Values that are NaN, infinite or beyond a float, and where the first one is.
   [[nodiscard]] std::size_t not_finite() const noexcept { return not_finite_; }
   [[nodiscard]] std::size_t first_not_finite() const noexcept { return first_not_finite_; }

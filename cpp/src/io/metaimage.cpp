@@ -45,12 +45,16 @@ class PartReader {
   }
 
   void read_into(HuBuffer& hu, const Tick& tick) const {
+    if (header_.element == Element::int16 && header_.is_binary) {
+      read_shorts(hu.append_shorts(part_.voxels), tick);
+      return;
+    }
     const auto append = [&](std::span<const std::byte> raw) {
       if (tick) tick();
       append_elements(raw, header_.element, header_.is_swapped, hu);
     };
     if (part_.is_compressed) {
-      inflate_range(file_, {.offset = offset_, .bytes = available(), .expected = bytes_}, append);
+      inflate_range(file_, compressed_range(), append);
     } else if (header_.is_binary) {
       std::vector<std::byte> chunk(
           static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, bytes_)));
@@ -72,6 +76,29 @@ class PartReader {
  private:
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(Errc::scan, file_.name() + ": " + what);
+  }
+
+  // What nearly every scan holds needs no pass over its values: it is read to where it stays.
+  void read_shorts(std::span<std::int16_t> voxels, const Tick& tick) const {
+    const std::span<std::byte> bytes = std::as_writable_bytes(voxels);
+    if (part_.is_compressed) {
+      std::size_t done = 0;
+      inflate_range(file_, compressed_range(), [&](std::span<const std::byte> raw) {
+        if (tick) tick();
+        std::ranges::copy(raw, bytes.begin() + static_cast<std::ptrdiff_t>(done));
+        done += raw.size();
+      });
+    } else {
+      for (std::size_t done = 0; done < bytes.size(); done += kChunk) {
+        if (tick) tick();
+        file_.read(offset_ + done, bytes.subspan(done, std::min(kChunk, bytes.size() - done)));
+      }
+    }
+    if (header_.is_swapped) swap_bytes(voxels);
+  }
+
+  [[nodiscard]] CompressedRange compressed_range() const {
+    return {.offset = offset_, .bytes = available(), .expected = bytes_};
   }
 
   [[nodiscard]] std::uint64_t available() const { return file_.size() - offset_; }

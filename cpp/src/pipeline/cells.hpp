@@ -1,66 +1,100 @@
-// Walking a small grid of cells in (index, row, col) order: neighbours in a slice, a slice's rim,
-// and connected parts.
+// A coarse grid of yes or no, a bit a cell: 64 cells are compared, grown or counted at once, which
+// makes floods of a whole scan cost a few milliseconds.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "lunart/geometry.hpp"
+#include "pipeline/runs.hpp"
 
 namespace lunart {
 
-using Cells = std::vector<std::uint8_t>;  // 1 where something is
+using Word = std::uint64_t;
 
-// Calls `use` for every neighbour of a cell in its slice.
-template <class Use>
-void beside(const IrcIndex& grid, std::size_t cell, const Use& use) {
-  const auto nr = static_cast<std::size_t>(grid.row);
-  const auto nc = static_cast<std::size_t>(grid.col);
-  const std::size_t col = cell % nc;
-  const std::size_t row = cell / nc % nr;
-  if (col > 0) use(cell - 1);
-  if (col + 1 < nc) use(cell + 1);
-  if (row > 0) use(cell - nc);
-  if (row + 1 < nr) use(cell + nc);
-}
+// The bits of one layer (all cells of one index), row by row; a row begins with a new word and its
+// last word ends in zeros.
+template <class W>
+struct BasicLayer {
+  W* first;
+  std::size_t rows, cols;
 
-// Takes one 4- or 6-connected part out of `open` (set to 0) starting at `seed`; its cells
-// are left in `part`. Within one slice, or across slices.
-struct Flood {
-  IrcIndex grid;
-  bool across_slices;
-  std::vector<std::size_t> part;
-
-  void take(Cells& open, std::size_t seed) {
-    const auto plane = static_cast<std::size_t>(grid.row * grid.col);
-    part.clear();
-    const auto visit = [&](std::size_t cell) {
-      if (open[cell] == 0) return;
-      open[cell] = 0;
-      part.push_back(cell);
-    };
-    visit(seed);
-    for (std::size_t next = 0; next < part.size(); ++next) {
-      const std::size_t cell = part[next];
-      beside(grid, cell, visit);
-      if (!across_slices) continue;
-      if (cell >= plane) visit(cell - plane);
-      if (cell + plane < open.size()) visit(cell + plane);
-    }
+  [[nodiscard]] std::size_t words() const noexcept { return (cols + 63) / 64; }  // of a row
+  [[nodiscard]] W* row(std::size_t r) const noexcept { return first + r * words(); }
+  [[nodiscard]] std::size_t size() const noexcept { return rows * words(); }
+  // All cells of a row that this word of it holds.
+  [[nodiscard]] Word all(std::size_t word) const noexcept {
+    return word + 1 < words() || cols % 64 == 0 ? ~Word{0} : (Word{1} << cols % 64) - 1;
   }
 };
+using Layer = BasicLayer<Word>;
+using ConstLayer = BasicLayer<const Word>;
 
-// Calls `use` for every cell at the rim of its slice.
+class Cells {
+ public:
+  explicit Cells(const IrcIndex& shape)
+      : shape_(shape),
+        bits_(static_cast<std::size_t>(shape.index * shape.row) *
+              ((static_cast<std::size_t>(shape.col) + 63) / 64)) {}
+
+  [[nodiscard]] const IrcIndex& shape() const noexcept { return shape_; }
+  [[nodiscard]] Layer layer(std::size_t i) noexcept {
+    return {bits_.data() + i * per_layer(), rows(), cols()};
+  }
+  [[nodiscard]] ConstLayer layer(std::size_t i) const noexcept {
+    return {bits_.data() + i * per_layer(), rows(), cols()};
+  }
+  [[nodiscard]] std::vector<Word>& words() noexcept { return bits_; }
+  [[nodiscard]] const std::vector<Word>& words() const noexcept { return bits_; }
+
+ private:
+  [[nodiscard]] std::size_t rows() const noexcept { return static_cast<std::size_t>(shape_.row); }
+  [[nodiscard]] std::size_t cols() const noexcept { return static_cast<std::size_t>(shape_.col); }
+  [[nodiscard]] std::size_t per_layer() const noexcept { return rows() * ((cols() + 63) / 64); }
+
+  IrcIndex shape_;
+  std::vector<Word> bits_;
+};
+
+// Calls use(begin, end) for the runs of a row's bits, by rising column.
 template <class Use>
-void at_rim(const IrcIndex& grid, const Use& use) {
-  std::size_t cell = 0;
-  for (std::int64_t i = 0; i < grid.index; ++i) {
-    for (std::int64_t r = 0; r < grid.row; ++r) {
-      for (std::int64_t c = 0; c < grid.col; ++c, ++cell) {
-        if (r == 0 || c == 0 || r + 1 == grid.row || c + 1 == grid.col) use(cell);
+void each_run(const Word* row, std::size_t cols, const Use& use) {
+  const std::size_t words = (cols + 63) / 64;
+  // From `at` on, the first column whose bit is not in `skip` (all ones or zeros).
+  const auto next = [&](std::size_t at, Word skip) {
+    for (std::size_t w = at / 64; w < words; ++w) {
+      Word rest = row[w] ^ skip;
+      if (w == at / 64) rest &= ~Word{0} << at % 64;
+      if (rest != 0) {
+        return std::min(cols, w * 64 + static_cast<std::size_t>(std::countr_zero(rest)));
       }
     }
+    return cols;
+  };
+  for (std::size_t begin = next(0, 0); begin < cols;) {
+    const std::size_t end = next(begin, ~Word{0});
+    use(begin, end);
+    begin = end < cols ? next(end, 0) : cols;
   }
 }
+
+// How many bits of a row are set in columns [begin, end).
+[[nodiscard]] std::size_t count_between(const Word* row, std::size_t begin,
+                                        std::size_t end) noexcept;
+
+// Grows `part`, seeds in rows [seeds_begin, seeds_end), to all of `in` that 4-connects to it within
+// the layer. Seeds lie in `in`.
+void spread(const Layer& part, const ConstLayer& in, std::size_t seeds_begin,
+            std::size_t seeds_end) noexcept;
+
+// What of a layer reaches its rim where `where` is set too, 4-connected; into `part`.
+void spread_from_rim(const Layer& part, const ConstLayer& in, const ConstLayer& where) noexcept;
+
+// Sets the holes of a layer (clear cells that do not reach the rim) of at most `most_cells`.
+void fill_holes(const Layer& layer, std::size_t most_cells);
+
+[[nodiscard]] RunMask runs_of(const Cells& cells);
 
 }  // namespace lunart

@@ -57,9 +57,8 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
                ++r) {
             const auto* from = voxels.data() + (i * n.row + r) * n.col;
             float* line = to + ((i - i0) * o.crop.row + (r - r0)) * o.crop.col;
-            for (std::int64_t c = c_begin; c < c_end; ++c) {
-              line[c - c0] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
-            }
+            copy_clamped(from + c_begin, static_cast<std::size_t>(c_end - c_begin), o.window,
+                         line + (c_begin - c0));
           }
         }
       },

@@ -2,88 +2,147 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <vector>
 
 namespace lunart {
 namespace {
 
 constexpr float kFar = std::numeric_limits<float>::infinity();
 
-// Buffers of one line, reused for all of them.
-struct Line {
-  explicit Line(std::size_t longest)
-      : value(longest), vertex(longest), height(longest), bound(longest) {}
-  std::vector<float> value, vertex, height, bound;
+// Squared millimetres of 0, 1, 2, ... steps along an axis of n cells, as far as `mm`; then kFar.
+std::vector<float> squares(double step, double mm, std::int64_t n) {
+  std::vector<float> out;
+  for (std::int64_t k = 0; k < n; ++k) {
+    const float d = static_cast<float>(k) * static_cast<float>(step);
+    if (static_cast<double>(d) > mm) break;
+    out.push_back(d * d);
+  }
+  return out;
+}
+
+// Squared millimetres to the nearest cell of the same row.
+class RowDistance {
+ public:
+  RowDistance(std::vector<float> near, std::size_t cols) : away_(std::move(near)) {
+    away_.resize(cols + 1, kFar);
+    toward_.assign(away_.rbegin(), away_.rend());
+  }
+
+  void operator()(const Word* row, std::size_t cols, float* to) const {
+    std::size_t done = 0;
+    each_run(row, cols, [&](std::size_t begin, std::size_t end) {
+      gap(to, done, begin);
+      std::fill(to + begin, to + end, 0.0F);
+      done = end;
+    });
+    std::copy_n(away_.begin() + 1, cols - done, to + done);
+  }
+
+ private:
+  // Columns [begin, end) between a run (or the row's beginning) and a run.
+  void gap(float* to, std::size_t begin, std::size_t end) const {
+    const std::size_t n = end - begin;
+    const std::size_t left = begin == 0 ? 0 : n / 2;
+    std::copy_n(away_.begin() + 1, left, to + begin);
+    // toward_ ends in 1 and 0 steps.
+    const auto last = toward_.end() - 1;
+    std::copy(last - static_cast<std::ptrdiff_t>(n - left), last, to + begin + left);
+  }
+
+  std::vector<float> away_, toward_;  // by steps from, and to, a run
 };
 
-// Replaces line.value[0..n) by the lower envelope of its parabolas. Vertices whose height is
-// infinite contribute nothing.
-void lower_envelope(Line& line, std::size_t n, float step) {
-  std::size_t count = 0;
-  for (std::size_t q = 0; q < n; ++q) {
-    if (line.value[q] == kFar) continue;
-    const float at = static_cast<float>(q) * step;
-    const float height = line.value[q];
-    float bound = -kFar;
-    while (count > 0) {
-      const std::size_t k = count - 1;
-      bound = ((height + at * at) - (line.height[k] + line.vertex[k] * line.vertex[k])) /
-              (2 * (at - line.vertex[k]));
-      if (bound > line.bound[k]) break;
-      --count;
-    }
-    line.vertex[count] = at;
-    line.height[count] = height;
-    line.bound[count] = count == 0 ? -kFar : bound;
-    ++count;
-  }
-  if (count == 0) return;
-  std::size_t k = 0;
-  for (std::size_t q = 0; q < n; ++q) {
-    const float at = static_cast<float>(q) * step;
-    while (k + 1 < count && line.bound[k + 1] < at) ++k;
-    const float d = at - line.vertex[k];
-    line.value[q] = d * d + line.height[k];
+void least_sum(float* to, const float* from, float add, std::size_t n) {
+  for (std::size_t k = 0; k < n; ++k) {
+    const float sum = from[k] + add;
+    to[k] = sum < to[k] ? sum : to[k];
   }
 }
 
-void along(std::vector<float>& field, std::size_t lines_outer, std::size_t lines_inner,
-           std::size_t outer_stride, std::size_t n, std::size_t stride, float step, Line& line) {
-  for (std::size_t o = 0; o < lines_outer; ++o) {
-    for (std::size_t in = 0; in < lines_inner; ++in) {
-      float* at = field.data() + o * outer_stride + in;
-      bool any = false;
-      for (std::size_t q = 0; q < n; ++q) {
-        line.value[q] = at[q * stride];
-        any = any || line.value[q] != kFar;
-      }
-      if (!any) continue;
-      lower_envelope(line, n, step);
-      for (std::size_t q = 0; q < n; ++q) at[q * stride] = line.value[q];
+// Rows of floats of which most hold nothing but kFar.
+struct Field {
+  std::vector<float> values;
+  std::vector<std::uint8_t> is_near;  // of a row: whether it holds anything else
+};
+
+// The least of a line of rows `stride` apart around row `at` of `from`, each plus its distance.
+// Returns whether it holds any distance.
+bool least_of_rows(const Field& from, std::size_t at, std::size_t place, std::size_t n,
+                   std::size_t stride, const std::vector<float>& square, std::size_t cols,
+                   float* to) {
+  bool any = false;
+  for (std::size_t k = 0; k < square.size(); ++k) {
+    for (const bool after : {false, true}) {
+      if (after ? k == 0 || place + k >= n : k > place) continue;
+      const std::size_t row = after ? at + k * stride : at - k * stride;
+      if (from.is_near[row] == 0) continue;
+      if (!any) std::fill_n(to, cols, kFar);
+      any = true;
+      least_sum(to, from.values.data() + row * cols, square[k], cols);
     }
   }
+  return any;
+}
+
+// One bit for each of n <= 64 values.
+Word at_most(const float* values, std::size_t n, double most) {
+  Word bits = 0;
+  for (std::size_t k = 0; k < n; ++k) {
+    bits |= static_cast<Word>(static_cast<double>(values[k]) <= most ? 1 : 0) << k;
+  }
+  return bits;
 }
 
 }  // namespace
 
-std::vector<float> squared_distance(const std::vector<std::uint8_t>& cells, const IrcIndex& shape,
-                                    const Xyz& step) {
-  const auto ni = static_cast<std::size_t>(shape.index);
-  const auto nr = static_cast<std::size_t>(shape.row);
-  const auto nc = static_cast<std::size_t>(shape.col);
-  std::vector<float> field(cells.size());
-  std::ranges::transform(cells, field.begin(),
-                         [](std::uint8_t cell) { return cell != 0 ? 0.0F : kFar; });
-  Line line(std::max({ni, nr, nc}));
-  for (std::size_t o = 0; o < ni * nr; ++o) {
-    float* at = field.data() + o * nc;
-    std::copy_n(at, nc, line.value.begin());
-    lower_envelope(line, nc, static_cast<float>(step.x));
-    std::copy_n(line.value.begin(), nc, at);
-  }
-  along(field, ni, nc, nr * nc, nr, nc, static_cast<float>(step.y), line);
-  along(field, 1, nr * nc, 0, ni, nr * nc, static_cast<float>(step.z), line);
-  return field;
+Cells within(const Cells& cells, const Xyz& step, double mm, const Lanes& lanes) {
+  const IrcIndex& n = cells.shape();
+  const auto layers = static_cast<std::size_t>(n.index);
+  const auto rows = static_cast<std::size_t>(n.row);
+  const auto cols = static_cast<std::size_t>(n.col);
+  const RowDistance row_distance(squares(step.x, mm, n.col), cols);
+  const std::vector<float> square_row = squares(step.y, mm, n.row);
+  const std::vector<float> square_index = squares(step.z, mm, n.index);
+
+  Field plane;  // distances within a layer
+  plane.values.resize(layers * rows * cols);
+  plane.is_near.resize(layers * rows);
+  lanes.each(layers, [&](std::size_t i) {
+    const ConstLayer layer = cells.layer(i);
+    Field line;  // distances within a row
+    line.values.resize(rows * cols);
+    line.is_near.resize(rows);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const Word* const row = layer.row(r);
+      if (std::all_of(row, row + layer.words(), [](Word w) { return w == 0; })) continue;
+      line.is_near[r] = 1;
+      row_distance(row, cols, line.values.data() + r * cols);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t at = i * rows + r;
+      plane.is_near[at] =
+          least_of_rows(line, r, r, rows, 1, square_row, cols, plane.values.data() + at * cols) ? 1
+                                                                                                : 0;
+    }
+  });
+
+  Cells near(n);
+  lanes.each(layers, [&](std::size_t i) {
+    const Layer layer = near.layer(i);
+    std::vector<float> least(cols);
+    for (std::size_t r = 0; r < rows; ++r) {
+      if (!least_of_rows(plane, i * rows + r, i, layers, rows, square_index, cols, least.data())) {
+        continue;
+      }
+      for (std::size_t w = 0; w < layer.words(); ++w) {
+        layer.row(r)[w] =
+            at_most(least.data() + w * 64, std::min<std::size_t>(64, cols - w * 64), mm * mm);
+      }
+    }
+  });
+  return near;
 }
 
 }  // namespace lunart

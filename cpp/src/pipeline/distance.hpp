@@ -1,17 +1,15 @@
-// Exact Euclidean distance on a small grid with anisotropic spacing (Felzenszwalb and Huttenlocher
-// 2012, "Distance Transforms of Sampled Functions"): one lower envelope of parabolas a line.
+// Which cells of a small grid with anisotropic spacing lie near others: exact Euclidean distances,
+// one axis after the other, only as far as they are asked for.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "lunart/geometry.hpp"
+#include "pipeline/cells.hpp"
+#include "pipeline/lanes.hpp"
 
 namespace lunart {
 
-// Squared millimetres from every cell to the nearest cell that is not zero; infinite when there is
-// none. Cells are in (index, row, col) order, `step` apart (z for index, y for row, x for col).
-[[nodiscard]] std::vector<float> squared_distance(const std::vector<std::uint8_t>& cells,
-                                                  const IrcIndex& shape, const Xyz& step);
+// The cells whose centre is at most `mm` from that of a cell of `cells`; cells are `step` apart
+// (z for index, y for row, x for col).
+[[nodiscard]] Cells within(const Cells& cells, const Xyz& step, double mm, const Lanes& lanes);
 
 }  // namespace lunart

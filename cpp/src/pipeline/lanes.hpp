@@ -86,4 +86,23 @@ void in_lanes(int lanes, std::size_t n, const std::function<Result(std::size_t, 
   if (thrown) std::rethrow_exception(thrown);
 }
 
+// Threads for work without results, and what the calling thread does now and then meanwhile.
+struct Lanes {
+  int count{1};
+  std::function<void()> tick{};  // may throw to stop the work
+
+  // Calls job(k) for k = 0 ... n - 1; jobs write to different places.
+  void each(std::size_t n, const std::function<void(std::size_t)>& job) const {
+    in_lanes<char>(
+        count, n,
+        [&](std::size_t, std::size_t k) {
+          job(k);
+          return '\0';
+        },
+        [&](std::size_t, char) {
+          if (tick) tick();
+        });
+  }
+};
+
 }  // namespace lunart

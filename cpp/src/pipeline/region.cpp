@@ -4,234 +4,291 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <numbers>
+#include <optional>
 
+#include "pipeline/cell_means.hpp"
 #include "pipeline/cells.hpp"
 #include "pipeline/distance.hpp"
+#include "pipeline/lanes.hpp"
 
 namespace lunart {
 namespace {
-
-constexpr float kPaddingHu = -1024;  // scanners pad with -2000 or -3024; no tissue is below this
 
 std::size_t count_of(const IrcIndex& shape) {
   return static_cast<std::size_t>(shape.index * shape.row * shape.col);
 }
 
-// Mean HU of each cell's block of voxels.
-std::vector<float> block_means(const Volume& volume, const LungRegion& region, const Tick& tick) {
-  const IrcIndex n = volume.geometry.shape;
-  const IrcIndex b = region.block;
-  const IrcIndex g = region.grid;
-  std::vector<float> sums(count_of(g));
-  const auto plane = static_cast<std::size_t>(g.row * g.col);
-  std::visit(
-      [&](auto voxels) {
-        std::size_t at = 0;
-        for (std::int64_t i = 0; i < n.index; ++i) {
-          if (tick) tick();
-          float* layer = sums.data() + static_cast<std::size_t>(i / b.index) * plane;
-          for (std::int64_t r = 0; r < n.row; ++r) {
-            float* line = layer + (r / b.row) * g.col;
-            for (std::int64_t c = 0; c < n.col;) {
-              const std::int64_t end = std::min(c + b.col, n.col);
-              float sum = 0;
-              for (; c < end; ++c, ++at) {
-                sum += std::max(static_cast<float>(voxels[at]), kPaddingHu);
-              }
-              *line++ += sum;
-            }
-          }
-        }
-      },
-      volume.hu);
-  std::size_t cell = 0;
-  for (std::int64_t i = 0; i < g.index; ++i) {
-    for (std::int64_t r = 0; r < g.row; ++r) {
-      for (std::int64_t c = 0; c < g.col; ++c, ++cell) {
-        const auto voxels = std::min(b.index, n.index - i * b.index) *
-                            std::min(b.row, n.row - r * b.row) * std::min(b.col, n.col - c * b.col);
-        sums[cell] /= static_cast<float>(voxels);
-      }
+ConstLayer constant(const Layer& layer) {
+  return {layer.first, layer.rows, layer.cols};
+}
+
+// What is found in each slice by itself.
+struct Sorted {
+  explicit Sorted(const IrcIndex& grid) : hu(count_of(grid)), air(grid), inner(grid), loose(grid) {}
+
+  std::vector<float> hu;  // means
+  Cells air;              // all of it
+  Cells inner;            // air that is not outside the body
+  Cells loose;            // air outside the body that may be lung which the field of view cuts open
+};
+
+// The cells of a layer that are below a value.
+void below(const float* hu, double value, const Layer& to) {
+  const auto limit = static_cast<float>(value);
+  for (std::size_t r = 0; r < to.rows; ++r) {
+    for (std::size_t c = 0; c < to.cols; ++c, ++hu) {
+      to.row(r)[c / 64] |= static_cast<Word>(*hu < limit ? 1 : 0) << c % 64;
     }
   }
-  return sums;
 }
 
-// Air that belongs to no body: what reaches a slice's rim where that is plain air. Slice by slice,
-// so that an open mouth joins nothing. What is taken out of `air` is returned.
-Cells remove_outside(Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
-                     double outside_hu) {
-  Cells outside(air.size());
-  Flood flood{grid, false, {}};
-  at_rim(grid, [&](std::size_t cell) {
-    if (air[cell] == 0 || hu[cell] >= static_cast<float>(outside_hu)) return;
-    flood.take(air, cell);
-    for (const std::size_t taken : flood.part) outside[taken] = 1;
-  });
-  return outside;
-}
-
-// Takes plain air that reaches the rim, and a few cells around it (skin, cloth), out of `outside`.
-// What is left may be lung that the round field of view cuts open.
-void remove_plain_air(Cells& outside, const std::vector<float>& hu, const IrcIndex& grid,
-                      double outside_hu) {
-  constexpr int kCellsAround = 3;
-  Cells plain(hu.size());
-  std::ranges::transform(hu, plain.begin(), [&](float mean) {
-    return static_cast<std::uint8_t>(mean < static_cast<float>(outside_hu) ? 1 : 0);
-  });
-  std::vector<std::size_t> front;
-  std::vector<std::size_t> next;
-  Flood flood{grid, false, {}};
-  at_rim(grid, [&](std::size_t cell) {
-    if (plain[cell] == 0) return;
-    flood.take(plain, cell);
-    front.insert(front.end(), flood.part.begin(), flood.part.end());
-  });
-  for (const std::size_t cell : front) outside[cell] = 0;
-  for (int step = 0; step < kCellsAround; ++step) {
-    next.clear();
-    for (const std::size_t cell : front) {
-      beside(grid, cell, [&](std::size_t neighbour) {
-        if (outside[neighbour] == 0) return;
-        outside[neighbour] = 0;
-        next.push_back(neighbour);
-      });
+// Takes `front` and what lies within a few steps of it inside `layer` (skin, cloth) out of `layer`.
+void remove_around(const Layer& layer, std::vector<Word> front) {
+  constexpr int kSteps = 3;
+  const std::size_t words = layer.words();
+  for (std::size_t k = 0; k < layer.size(); ++k) layer.first[k] &= ~front[k];
+  std::vector<Word> next(front.size());
+  for (int step = 0; step < kSteps; ++step) {
+    for (std::size_t r = 0; r < layer.rows; ++r) {
+      const Word* const row = front.data() + r * words;
+      for (std::size_t w = 0; w < words; ++w) {
+        Word beside = row[w] << 1U | row[w] >> 1U;
+        if (w > 0) beside |= row[w - 1] >> 63U;
+        if (w + 1 < words) beside |= row[w + 1] << 63U;
+        if (r > 0) beside |= (row - words)[w];
+        if (r + 1 < layer.rows) beside |= (row + words)[w];
+        next[r * words + w] = beside & layer.row(r)[w];
+      }
     }
+    for (std::size_t k = 0; k < layer.size(); ++k) layer.first[k] &= ~next[k];
     front.swap(next);
   }
 }
 
-Cells either(Cells a, const Cells& b) {
-  std::ranges::transform(a, b, a.begin(), std::bit_or<>{});
-  return a;
+// Air that belongs to no body is what reaches a slice's rim where that is plain air; slice by
+// slice, so that an open mouth joins nothing.
+void sort_air(const Volume& volume, const LungRegion& region, const RegionOptions& options,
+              std::size_t i, Sorted& sorted) {
+  const Layer air = sorted.air.layer(i);
+  const Layer loose = sorted.loose.layer(i);
+  const std::vector<float> means = cell_means(volume, region.block, static_cast<std::int64_t>(i));
+  std::ranges::copy(means, sorted.hu.begin() + static_cast<std::ptrdiff_t>(i * means.size()));
+  below(means.data(), options.air_hu, air);
+  std::vector<Word> plain(air.size());
+  const Layer plain_air{plain.data(), air.rows, air.cols};
+  below(means.data(), options.outside_hu, plain_air);
+
+  spread_from_rim(loose, constant(air), constant(plain_air));
+  for (std::size_t k = 0; k < air.size(); ++k) {
+    sorted.inner.layer(i).first[k] = air.first[k] & ~loose.first[k];
+  }
+  std::vector<Word> around(air.size());
+  spread_from_rim({around.data(), air.rows, air.cols}, constant(plain_air), constant(plain_air));
+  remove_around(loose, std::move(around));
 }
 
-// Lung that was taken for outside in some slices: it goes on from lung in others.
-void rejoin(Cells& lungs, Cells loose, const IrcIndex& grid) {
-  loose = either(std::move(loose), lungs);
-  Flood flood{grid, true, {}};
-  for (std::size_t cell = 0; cell < lungs.size(); ++cell) {
-    if (lungs[cell] == 0 || loose[cell] == 0) continue;
-    flood.take(loose, cell);
-    for (const std::size_t lung : flood.part) lungs[lung] = 1;
+void include(Cells& cells, const Cells& more) {
+  std::ranges::transform(cells.words(), more.words(), cells.words().begin(), std::bit_or<>{});
+}
+
+bool is_empty(const Cells& cells) {
+  return std::ranges::all_of(cells.words(), [](Word w) { return w == 0; });
+}
+
+void set_run(Word* row, const Run& run) {
+  for (std::int32_t c = run.begin; c < run.end; ++c) row[c / 64] |= Word{1} << c % 64;
+}
+
+// Calls use(run, its component, its index, its row) for the runs of 6-connected parts.
+template <class Use>
+void each_run_of(const RunMask& mask, const Components& parts, const Use& use) {
+  for (std::int64_t i = 0; i < mask.shape().index; ++i) {
+    for (std::int64_t r = 0; r < mask.shape().row; ++r) {
+      const RunMask::Range range = mask.row(i, r);
+      for (std::size_t k = range.first; k < range.last; ++k) {
+        use(mask.runs()[k], parts.of_run[k] - 1, static_cast<std::size_t>(i),
+            static_cast<std::size_t>(r));
+      }
+    }
   }
 }
 
-double mean_of(const std::vector<float>& hu, const std::vector<std::size_t>& part) {
-  double sum = 0;
-  for (const std::size_t cell : part) sum += hu[cell];
-  return sum / static_cast<double>(part.size());
+// Lung that was taken for outside in some slices, or is small: it goes on from lung in others.
+void rejoin(Cells& lungs, Cells loose) {
+  include(loose, lungs);
+  const RunMask runs = runs_of(loose);
+  const Components parts = connected_components(runs);
+  std::vector<std::uint8_t> is_lung(parts.count);
+  each_run_of(runs, parts, [&](const Run& run, std::size_t part, std::size_t i, std::size_t r) {
+    const auto begin = static_cast<std::size_t>(run.begin);
+    if (is_lung[part] != 0) return;
+    is_lung[part] =
+        count_between(lungs.layer(i).row(r), begin, static_cast<std::size_t>(run.end)) > 0 ? 1 : 0;
+  });
+  each_run_of(runs, parts, [&](const Run& run, std::size_t part, std::size_t i, std::size_t r) {
+    if (is_lung[part] != 0) set_run(lungs.layer(i).row(r), run);
+  });
 }
 
 // Lung borders on chest wall, mediastinum or diaphragm; the inside of a hollow table borders on
-// thin plates. Of the sides of the part's cells that meet no air, the share behind which that goes
-// on.
-double share_of_thick_border(const std::vector<std::size_t>& part, const Cells& air,
-                             const IrcIndex& grid) {
-  constexpr std::int64_t kThickCells = 4;
-  const std::int64_t nc = grid.col;
-  struct Way {
-    std::int64_t row, col;
-  };
-  constexpr std::array<Way, 4> kWays{{{-1, 0}, {1, 0}, {0, -1}, {0, 1}}};
-  std::size_t border = 0;
-  std::size_t thick = 0;
-  for (const std::size_t cell : part) {
-    const auto at = static_cast<std::int64_t>(cell);
-    const std::int64_t row = at / nc % grid.row;
-    const std::int64_t col = at % nc;
-    for (const Way way : kWays) {
-      std::int64_t depth = 0;
-      while (depth < kThickCells) {
-        const std::int64_t r = row + (depth + 1) * way.row;
-        const std::int64_t c = col + (depth + 1) * way.col;
-        if (r < 0 || c < 0 || r >= grid.row || c >= nc) break;
-        if (air[static_cast<std::size_t>(at + (r - row) * nc + (c - col))] != 0) break;
-        ++depth;
+// thin plates. Of the sides of a part's cells that meet no air within their slice, the share behind
+// which that goes on for four cells.
+class Borders {
+ public:
+  // For the rows of one layer. `air` is all air, the outside's too.
+  explicit Borders(const ConstLayer& air) : rows_(air.rows), words_(air.words()) {
+    solid_.resize(air.size());
+    for (std::size_t r = 0; r < air.rows; ++r) {
+      for (std::size_t w = 0; w < words_; ++w) {
+        solid_[r * words_ + w] = ~air.row(r)[w] & air.all(w);
       }
-      border += depth > 0 ? 1 : 0;
-      thick += depth == kThickCells ? 1 : 0;
     }
   }
-  return border == 0 ? 0 : static_cast<double>(thick) / static_cast<double>(border);
-}
 
-struct Parts {
-  Cells lungs;
-  Cells small;  // as lungs, but small: may go on from lung in other slices
+  struct Sides {
+    std::size_t all{}, thick{};
+  };
+  // Of the cells of one run of row r.
+  [[nodiscard]] Sides of(const Run& run, std::size_t r) const {
+    Sides sides;
+    const auto begin = static_cast<std::size_t>(run.begin);
+    const auto end = static_cast<std::size_t>(run.end);
+    // Left and right only a run's ends meet what is no air.
+    add(depth([&](std::size_t k) { return begin >= k && is_solid(r, begin - k); }), sides);
+    add(depth([&](std::size_t k) { return is_solid(r, end - 1 + k); }), sides);
+    for (std::size_t w = begin / 64; w * 64 < end; ++w) {
+      Word cells = ~Word{0};
+      if (w == begin / 64) cells &= ~Word{0} << begin % 64;
+      if (end < (w + 1) * 64) cells &= (Word{1} << end % 64) - 1;
+      for (const bool down : {false, true}) {
+        Word solid = cells;
+        for (std::size_t k = 1; k <= kThickCells; ++k) {
+          solid &= down ? word(r + k, w) : r >= k ? word(r - k, w) : 0;
+          if (k == 1) sides.all += static_cast<std::size_t>(std::popcount(solid));
+        }
+        sides.thick += static_cast<std::size_t>(std::popcount(solid));
+      }
+    }
+    return sides;
+  }
+
+ private:
+  static constexpr std::size_t kThickCells = 4;
+
+  [[nodiscard]] Word word(std::size_t r, std::size_t w) const {
+    return r < rows_ ? solid_[r * words_ + w] : 0;
+  }
+  [[nodiscard]] bool is_solid(std::size_t r, std::size_t c) const {
+    return c / 64 < words_ && (solid_[r * words_ + c / 64] >> c % 64 & 1U) != 0;
+  }
+  template <class IsSolid>
+  static std::size_t depth(const IsSolid& is_solid_after) {
+    std::size_t k = 0;
+    while (k < kThickCells && is_solid_after(k + 1)) ++k;
+    return k;
+  }
+  static void add(std::size_t depth, Sides& sides) {
+    sides.all += depth > 0 ? 1 : 0;
+    sides.thick += depth == kThickCells ? 1 : 0;
+  }
+
+  std::size_t rows_, words_;
+  std::vector<Word> solid_;
+};
+
+struct Lungs {
+  Cells large;
+  Cells small;  // may go on from lung in other slices
 };
 
 // The 3-D parts of `inner` that can be lung: no plain air (bowel gas, a lone trachea), bordering on
-// thick tissue. `air` is all air, the outside's too.
-Parts keep_lungs(Cells inner, const Cells& air, const std::vector<float>& hu, const IrcIndex& grid,
-                 std::size_t least_cells, double outside_hu) {
+// thick tissue.
+Lungs keep_lungs(const Cells& inner, const Sorted& sorted, std::size_t least_cells,
+                 double outside_hu) {
   constexpr double kShareOfLargest = 0.05;
   constexpr double kLeastThickBorder = 0.5;
-  std::vector<std::vector<std::size_t>> parts;
+  struct Part {
+    std::size_t cells{};
+    double hu{};  // sum
+    Borders::Sides sides;
+    bool is_kept{};
+  };
+  const IrcIndex& grid = inner.shape();
+  const RunMask runs = runs_of(inner);
+  const Components components = connected_components(runs);
+  std::vector<Part> parts(components.count);
+  std::optional<Borders> borders;
+  std::size_t layer = 0;
+  each_run_of(runs, components, [&](const Run& run, std::size_t k, std::size_t i, std::size_t r) {
+    if (!borders || layer != i) borders.emplace(sorted.air.layer(i));
+    layer = i;
+    Part& part = parts[k];
+    part.cells += static_cast<std::size_t>(run.end - run.begin);
+    const float* const hu = sorted.hu.data() + (i * static_cast<std::size_t>(grid.row) + r) *
+                                                   static_cast<std::size_t>(grid.col);
+    for (std::int32_t c = run.begin; c < run.end; ++c) part.hu += hu[c];
+    const auto [all, thick] = borders->of(run, r);
+    part.sides.all += all;
+    part.sides.thick += thick;
+  });
   std::size_t largest = 0;
-  Flood flood{grid, true, {}};
-  for (std::size_t cell = 0; cell < inner.size(); ++cell) {
-    if (inner[cell] == 0) continue;
-    flood.take(inner, cell);
-    if (mean_of(hu, flood.part) < outside_hu ||
-        share_of_thick_border(flood.part, air, grid) < kLeastThickBorder) {
-      continue;
-    }
-    largest = std::max(largest, flood.part.size());
-    parts.push_back(flood.part);
+  for (Part& part : parts) {
+    part.is_kept = part.hu >= outside_hu * static_cast<double>(part.cells) && part.sides.all > 0 &&
+                   static_cast<double>(part.sides.thick) >=
+                       kLeastThickBorder * static_cast<double>(part.sides.all);
+    if (part.is_kept) largest = std::max(largest, part.cells);
   }
-  Parts out{Cells(air.size()), Cells(air.size())};
   const double least =
       std::max(static_cast<double>(least_cells), kShareOfLargest * static_cast<double>(largest));
-  for (const auto& part : parts) {
-    Cells& home = static_cast<double>(part.size()) < least ? out.small : out.lungs;
-    for (const std::size_t cell : part) home[cell] = 1;
-  }
-  return out;
+  Lungs lungs{Cells(grid), Cells(grid)};
+  each_run_of(runs, components, [&](const Run& run, std::size_t k, std::size_t i, std::size_t r) {
+    if (!parts[k].is_kept) return;
+    Cells& home = static_cast<double>(parts[k].cells) < least ? lungs.small : lungs.large;
+    set_run(home.layer(i).row(r), run);
+  });
+  return lungs;
 }
 
-// Vessels and masses inside the lung of a slice.
-void fill_holes(Cells& lungs, const IrcIndex& grid, std::size_t most_cells) {
-  Cells open(lungs.size());
-  std::ranges::transform(lungs, open.begin(), [](std::uint8_t lung) {
-    return static_cast<std::uint8_t>(lung == 0 ? 1 : 0);
-  });
-  Flood flood{grid, false, {}};
-  at_rim(grid, [&](std::size_t cell) {
-    if (open[cell] != 0) flood.take(open, cell);
-  });
-  for (std::size_t cell = 0; cell < open.size(); ++cell) {
-    if (open[cell] == 0) continue;
-    flood.take(open, cell);
-    if (flood.part.size() > most_cells) continue;
-    for (const std::size_t inside : flood.part) lungs[inside] = 1;
-  }
-}
-
-// Closing by `closing` and growing by `margin` in two distance fields: growing by the closing's
-// radius and shrinking by what is too much.
-Cells close_and_grow(const Cells& lungs, const IrcIndex& grid, const Xyz& step, double closing,
-                     double margin) {
+// Closing by `closing` and growing by `margin` with two distances: growing by the closing's radius
+// and shrinking by what is too much.
+Cells close_and_grow(const Cells& lungs, const Xyz& step, double closing, double margin,
+                     const Lanes& lanes) {
   const double reach = std::max(closing, margin);
-  Cells grown(lungs.size());
-  std::ranges::transform(squared_distance(lungs, grid, step), grown.begin(), [&](float d2) {
-    return static_cast<std::uint8_t>(d2 <= reach * reach ? 1 : 0);
-  });
+  Cells grown = within(lungs, step, reach, lanes);
   const double back = reach - margin;
   if (back <= 0) return grown;
-  Cells outside(grown.size());
-  std::ranges::transform(grown, outside.begin(), [](std::uint8_t in) {
-    return static_cast<std::uint8_t>(in == 0 ? 1 : 0);
-  });
-  std::ranges::transform(squared_distance(outside, grid, step), grown.begin(), [&](float d2) {
-    return static_cast<std::uint8_t>(d2 > back * back ? 1 : 0);
-  });
-  // Shrinking must not lose lung: a cell's width is coarse against `back`.
-  for (std::size_t cell = 0; cell < grown.size(); ++cell) grown[cell] |= lungs[cell];
+  Cells outside(lungs.shape());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(lungs.shape().index); ++i) {
+    const Layer layer = outside.layer(i);
+    for (std::size_t r = 0; r < layer.rows; ++r) {
+      for (std::size_t w = 0; w < layer.words(); ++w) {
+        layer.row(r)[w] = ~grown.layer(i).row(r)[w] & layer.all(w);
+      }
+    }
+  }
+  const Cells near_outside = within(outside, step, back, lanes);
+  for (std::size_t k = 0; k < grown.words().size(); ++k) {
+    // Shrinking must not lose lung: a cell's width is coarse against `back`.
+    grown.words()[k] = (grown.words()[k] & ~near_outside.words()[k]) | lungs.words()[k];
+  }
   return grown;
+}
+
+std::vector<std::uint8_t> as_bytes(const Cells& cells) {
+  std::vector<std::uint8_t> bytes(count_of(cells.shape()));
+  auto line = bytes.begin();
+  for (std::size_t i = 0; i < static_cast<std::size_t>(cells.shape().index); ++i) {
+    const ConstLayer layer = cells.layer(i);
+    for (std::size_t r = 0; r < layer.rows; ++r) {
+      each_run(layer.row(r), layer.cols, [&](std::size_t begin, std::size_t end) {
+        std::fill(line + static_cast<std::ptrdiff_t>(begin),
+                  line + static_cast<std::ptrdiff_t>(end), std::uint8_t{1});
+      });
+      line += static_cast<std::ptrdiff_t>(layer.cols);
+    }
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -261,24 +318,8 @@ bool LungRegion::empty() const noexcept {
   return std::ranges::all_of(cells, [](std::uint8_t cell) { return cell == 0; });
 }
 
-std::optional<LungRegion::Extent> LungRegion::extent(std::int64_t index) const noexcept {
-  Extent e{grid.row, 0, grid.col, 0};
-  const std::uint8_t* cell = cells.data() + (index / block.index) * grid.row * grid.col;
-  for (std::int64_t r = 0; r < grid.row; ++r) {
-    for (std::int64_t c = 0; c < grid.col; ++c) {
-      if (*cell++ == 0) continue;
-      e.row_begin = std::min(e.row_begin, r);
-      e.row_end = std::max(e.row_end, r + 1);
-      e.col_begin = std::min(e.col_begin, c);
-      e.col_end = std::max(e.col_end, c + 1);
-    }
-  }
-  if (e.row_end == 0) return std::nullopt;
-  return Extent{e.row_begin * block.row, std::min(e.row_end * block.row, scan_shape.row),
-                e.col_begin * block.col, std::min(e.col_end * block.col, scan_shape.col)};
-}
-
-LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, const Tick& tick) {
+LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, int threads,
+                            const Tick& tick) {
   const Xyz spacing = volume.geometry.spacing;
   const auto voxels_a_cell = [&](double mm) {
     return std::max<std::int64_t>(1, std::llrint(options.grid_mm / mm));
@@ -288,36 +329,36 @@ LungRegion find_lung_region(const Volume& volume, const RegionOptions& options, 
   const Xyz step{spacing.x * static_cast<double>(region.block.col),
                  spacing.y * static_cast<double>(region.block.row),
                  spacing.z * static_cast<double>(region.block.index)};
+  const auto layers = static_cast<std::size_t>(region.grid.index);
+  const Lanes lanes{threads, tick};
 
-  const std::vector<float> hu = block_means(volume, region, tick);
-  Cells air(hu.size());
-  std::ranges::transform(hu, air.begin(), [&](float mean) {
-    return static_cast<std::uint8_t>(mean < static_cast<float>(options.air_hu) ? 1 : 0);
-  });
-  if (tick) tick();
-  Cells inner = air;
-  Cells loose = remove_outside(inner, hu, region.grid, options.outside_hu);
+  Sorted sorted(region.grid);
+  lanes.each(layers, [&](std::size_t i) { sort_air(volume, region, options, i, sorted); });
+
   const double cell_ml = step.x * step.y * step.z / 1000;
   const auto least_cells = static_cast<std::size_t>(std::ceil(options.min_lung_ml / cell_ml));
-  auto [lungs, small] =
-      keep_lungs(std::move(inner), air, hu, region.grid, least_cells, options.outside_hu);
+  auto [lungs, small] = keep_lungs(sorted.inner, sorted, least_cells, options.outside_hu);
   if (tick) tick();
-  remove_plain_air(loose, hu, region.grid, options.outside_hu);
-  if (std::ranges::find(lungs, 1) == lungs.end()) {
+  if (is_empty(lungs)) {
     // The field of view cuts the lungs open in every slice.
-    lungs = keep_lungs(loose, air, hu, region.grid, least_cells, options.outside_hu).lungs;
+    lungs = keep_lungs(sorted.loose, sorted, least_cells, options.outside_hu).large;
   }
-  rejoin(lungs, either(std::move(loose), small), region.grid);
+  include(small, sorted.loose);
+  rejoin(lungs, std::move(small));
   if (tick) tick();
-  const auto cells_of_disc = [&](double mm) {
-    return static_cast<std::size_t>(std::numbers::pi / 4 * mm * mm / (step.x * step.y));
+
+  const auto fill = [&](Cells& cells, double widest_mm) {
+    const double cells_of_disc = std::numbers::pi / 4 * widest_mm * widest_mm / (step.x * step.y);
+    lanes.each(layers, [&](std::size_t i) {
+      fill_holes(cells.layer(i), static_cast<std::size_t>(cells_of_disc));
+    });
   };
-  fill_holes(lungs, region.grid, cells_of_disc(options.max_hole_mm));
-  if (tick) tick();
-  region.cells = close_and_grow(lungs, region.grid, step, options.closing_mm, options.margin_mm);
+  fill(lungs, options.max_hole_mm);
+  Cells found = close_and_grow(lungs, step, options.closing_mm, options.margin_mm, lanes);
   // The middle of a large mass on the chest wall is farther from lung than the closing reaches.
   constexpr double kMostMassMm = 30;
-  fill_holes(region.cells, region.grid, cells_of_disc(std::min(kMostMassMm, options.max_hole_mm)));
+  fill(found, std::min(kMostMassMm, options.max_hole_mm));
+  region.cells = as_bytes(found);
   return region;
 }
 

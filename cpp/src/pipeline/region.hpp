@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "lunart/volume.hpp"
@@ -30,17 +29,12 @@ class LungRegion {
                               std::int64_t col) const noexcept;
   [[nodiscard]] bool empty() const noexcept;
 
-  struct Extent {
-    std::int64_t row_begin{}, row_end{}, col_begin{}, col_end{};
-  };
-  // The bounding box of one slice's region, in voxels; none where the slice has no region.
-  [[nodiscard]] std::optional<Extent> extent(std::int64_t index) const noexcept;
-
   IrcIndex scan_shape, block, grid;  // voxels, voxels a cell, cells
   std::vector<std::uint8_t> cells;   // 1 inside
 };
 
+// The same for every number of threads.
 [[nodiscard]] LungRegion find_lung_region(const Volume& volume, const RegionOptions& options,
-                                          const Tick& tick);
+                                          int threads, const Tick& tick);
 
 }  // namespace lunart

@@ -3,31 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "lunart/error.hpp"
 #include "pipeline/lanes.hpp"
 
 namespace lunart {
 namespace {
-
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t to) {
-  return (value + to - 1) / to * to;
-}
-
-struct Interval {
-  std::int64_t begin{}, size{};
-};
-
-// One axis of a box around [begin, end) in a slice of n voxels.
-Interval fit(std::int64_t begin, std::int64_t end, std::int64_t n, const SegmentOptions& o) {
-  const std::int64_t whole = round_up(n, o.multiple_of);
-  const std::int64_t first =
-      std::max<std::int64_t>(0, begin - o.halo) / o.multiple_of * o.multiple_of;
-  const std::int64_t size = std::min(
-      whole, round_up(std::min(whole, end + o.halo) - first, std::int64_t{4} * o.multiple_of));
-  return {std::min(first, whole - size), size};
-}
 
 // Runs above the threshold in one box, by row of the scan.
 struct RowRun {
@@ -54,9 +39,65 @@ std::vector<RowRun> runs_above(const std::vector<float>& probability, const Box&
   return found;
 }
 
+// What is left of the runs of box `own` where its slice's boxes overlap.
+std::vector<RowRun> believed(const std::vector<RowRun>& runs, std::span<const SliceBox> of_slice,
+                             std::size_t own, const IrcIndex& shape) {
+  std::vector<RowRun> kept;
+  for (const auto& [row, run] : runs) {
+    const auto is_own = [&](std::int32_t col) {
+      return deepest_box(of_slice, row, col, shape) == own;
+    };
+    for (std::int32_t c = run.begin; c < run.end; ++c) {
+      if (!is_own(c)) continue;
+      const std::int32_t begin = c;
+      while (c < run.end && is_own(c)) ++c;
+      kept.push_back({row, {begin, c}});
+    }
+  }
+  return kept;
+}
+
+// Runs of several boxes in raster order; those that touch become one.
+void put_together(std::vector<RowRun>& runs) {
+  std::ranges::sort(runs, {}, [](const RowRun& r) { return std::pair(r.row, r.run.begin); });
+  std::vector<RowRun> joined;
+  for (const RowRun& next : runs) {
+    if (!joined.empty() && joined.back().row == next.row &&
+        joined.back().run.end == next.run.begin) {
+      joined.back().run.end = next.run.end;
+    } else {
+      joined.push_back(next);
+    }
+  }
+  runs = std::move(joined);
+}
+
+// Which of the boxes belong to the same slice.
+class Slices {
+ public:
+  explicit Slices(const std::vector<SliceBox>& boxes) : boxes_(boxes) {
+    for (std::size_t k = 0; k < boxes.size(); ++k) count_ += first_box(k) == k ? 1 : 0;
+  }
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  [[nodiscard]] std::size_t first_box(std::size_t k) const noexcept {
+    while (k > 0 && boxes_[k - 1].index == boxes_[k].index) --k;
+    return k;
+  }
+  [[nodiscard]] std::size_t last_box(std::size_t k) const noexcept {
+    while (k + 1 < boxes_.size() && boxes_[k + 1].index == boxes_[k].index) ++k;
+    return k;
+  }
+
+ private:
+  const std::vector<SliceBox>& boxes_;
+  std::size_t count_{};
+};
+
 // A network that answers NaN would otherwise look like a scan without nodules.
 void require_numbers(const std::vector<float>& probability) {
-  if (std::ranges::all_of(probability, [](float p) { return std::isfinite(p); })) return;
+  int wrong = 0;  // without a way out of the loop, so that it becomes vectors
+  for (const float p : probability) wrong |= std::abs(p) <= std::numeric_limits<float>::max() ? 0 : 1;
+  if (wrong == 0) return;
   throw Error(Errc::engine,
               "the segmentation network returned a probability that is not a number; run "
               "luna_infer --selfcheck");
@@ -87,9 +128,7 @@ void fill_input(const Volume& volume, std::int64_t index, const Box& box, const 
           for (std::int64_t r = 0; r < box.rows; ++r) {
             const std::int64_t row = std::min(box.row + r, n.row - 1);
             const auto* from = voxels.data() + (i * n.row + row) * n.col + box.col;
-            for (std::int64_t c = 0; c < inside; ++c) {
-              to[c] = std::clamp(static_cast<float>(from[c]), o.window.low, o.window.high);
-            }
+            copy_clamped(from, static_cast<std::size_t>(inside), o.window, to);
             std::fill(to + inside, to + box.cols, to[inside - 1]);
             to += box.cols;
           }
@@ -98,53 +137,40 @@ void fill_input(const Volume& volume, std::int64_t index, const Box& box, const 
       volume.hu);
 }
 
-std::vector<std::optional<Box>> slice_boxes(const IrcIndex& shape,
-                                            const std::optional<LungRegion>& region,
-                                            const SegmentOptions& options) {
-  std::vector<std::optional<Box>> boxes(static_cast<std::size_t>(shape.index));
-  for (std::int64_t i = 0; i < shape.index; ++i) {
-    LungRegion::Extent extent{0, shape.row, 0, shape.col};
-    if (region) {
-      const auto found = region->extent(i);
-      if (!found) continue;
-      extent = *found;
-    }
-    const Interval rows = fit(extent.row_begin, extent.row_end, shape.row, options);
-    const Interval cols = fit(extent.col_begin, extent.col_end, shape.col, options);
-    boxes[static_cast<std::size_t>(i)] = Box{rows.begin, cols.begin, rows.size, cols.size};
-  }
-  return boxes;
-}
-
-RunMask segment(const Volume& volume, const std::vector<std::optional<Box>>& boxes,
-                const Network& network, const SegmentOptions& options,
+RunMask segment(const Volume& volume, const std::vector<SliceBox>& boxes, const Network& network,
+                const SegmentOptions& options,
                 const std::function<void(std::size_t, std::size_t)>& step) {
-  std::vector<std::size_t> slices;
-  for (std::size_t i = 0; i < boxes.size(); ++i) {
-    if (boxes[i]) slices.push_back(i);
-  }
-  RunMask mask(volume.geometry.shape);
+  const Slices slices(boxes);
+  const IrcIndex& scan = volume.geometry.shape;
+  RunMask mask(scan);
   std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));
-  step(0, slices.size());
+  std::vector<RowRun> of_slice;
+  std::size_t done = 0;
+  step(0, slices.count());
   in_lanes<std::vector<RowRun>>(
-      network.lanes, slices.size(),
+      network.lanes, boxes.size(),
       [&](std::size_t lane, std::size_t k) {
-        const Box& box = *boxes[slices[k]];
+        const auto& [index, box] = boxes[k];
         std::vector<float>& input = inputs[lane];
-        fill_input(volume, static_cast<std::int64_t>(slices[k]), box, options, input);
+        fill_input(volume, index, box, options, input);
         const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows,
                                                 box.cols};
         const std::vector<Tensor> outputs = network.run({shape, input});
         require_shape(outputs, box);
         require_numbers(outputs[0].data);
-        return runs_above(outputs[0].data, box, volume.geometry.shape,
-                          static_cast<float>(options.threshold));
+        std::vector<RowRun> found =
+            runs_above(outputs[0].data, box, scan, static_cast<float>(options.threshold));
+        const std::size_t first = slices.first_box(k);
+        const auto all = std::span(boxes).subspan(first, slices.last_box(k) + 1 - first);
+        return all.size() == 1 ? found : believed(found, all, k - first, scan);
       },
-      [&](std::size_t k, const std::vector<RowRun>& runs) {
-        for (const RowRun& found : runs) {
-          mask.append(static_cast<std::int64_t>(slices[k]), found.row, found.run);
-        }
-        step(k + 1, slices.size());
+      [&](std::size_t k, const std::vector<RowRun>& found) {
+        of_slice.insert(of_slice.end(), found.begin(), found.end());
+        if (k != slices.last_box(k)) return;
+        if (k != slices.first_box(k)) put_together(of_slice);
+        for (const auto& [row, run] : of_slice) mask.append(boxes[k].index, row, run);
+        of_slice.clear();
+        step(++done, slices.count());
       });
   return mask;
 }

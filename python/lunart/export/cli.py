@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lunart.bundle import ROLES
 from lunart.cli import Parser, run, say
 from lunart.errors import BundleError, UsageError
-from lunart.export.formats import CHOICES, chosen
+from lunart.export.formats import CHOICES, DEFAULT, chosen
 
 if TYPE_CHECKING:
     from lunart.export.compare import Check
@@ -37,8 +37,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--format",
         choices=CHOICES,
-        default="all",
-        help="what to export; 'torchscript' is both kinds (default: all)",
+        default=DEFAULT,
+        help="what to export; 'torchscript' is both kinds, 'portable' is TorchScript and ONNX, "
+        "'all' adds native code for this machine, which needs a C++ compiler "
+        f"(default: {DEFAULT})",
     )
     parser.add_argument(
         "--output",

@@ -23,16 +23,21 @@ from lunart.export.limits import F32, LEAST_POWER, Limits
 
 @dataclass(frozen=True)
 class Subject:
-    """What a check is about: an artifact of a model, a case and the shape of its input."""
+    """What a check is about: an artifact of a model, a case and the shape of its input.
+
+    ``engine`` is the one that ran it, empty where that is called as the artifact.
+    """
 
     model: str
     artifact: str
     case: str
     shape: tuple[int, ...] = ()
+    engine: str = ""
 
     def __str__(self) -> str:
         shape = "x".join(str(size) for size in self.shape)
-        return " ".join(filter(None, (f"{self.model}/{self.artifact}", self.case, shape)))
+        engine = f"({self.engine})" if self.engine else ""
+        return " ".join(filter(None, (f"{self.model}/{self.artifact}", engine, self.case, shape)))
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Check:
         return {
             "model": self.subject.model,
             "artifact": self.subject.artifact,
+            **({"engine": self.subject.engine} if self.subject.engine else {}),
             "case": self.subject.case,
             "output": self.output,
             **{key: value if math.isfinite(value) else None for key, value in numbers.items()},

@@ -44,12 +44,17 @@ FORMATS = (
     Format("torchscript-trace", "torchscript", ".pt", "lunart.export.torchscript_trace"),
     Format("torchscript-script", "torchscript", ".pt", "lunart.export.torchscript_script"),
     Format("onnx", "onnx", ".onnx", "lunart.export.onnx"),
+    Format("aotinductor", "aotinductor", ".pt2", "lunart.export.aotinductor"),
 )
 
 GROUPS: dict[str, Sequence[str]] = {
     "torchscript": ("torchscript-trace", "torchscript-script"),
+    "portable": ("torchscript-trace", "torchscript-script", "onnx"),
     "all": tuple(entry.name for entry in FORMATS),
 }
+
+#: Native code takes a C++ compiler and a minute to make, and runs on nothing but its own kind.
+DEFAULT = "portable"
 
 #: What ``--format`` takes.
 CHOICES = (*(entry.name for entry in FORMATS), *GROUPS)

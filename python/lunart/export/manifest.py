@@ -71,14 +71,23 @@ def pipeline_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
 
 
 def _halo(depth: int) -> int:
-    """Voxels that the U-Net sees beyond a pixel, rounded up to its coarsest grid.
+    """Voxels that the U-Net sees beyond a pixel, in whole cells of its coarsest grid.
 
-    Each of its levels has two 3x3 convolutions on the way down and, but for the last, two on the
-    way up; what pooling rounds off is one coarsest cell.
+    Counted from the multiple of such a cell that is nearest to the pixel's outer side, and on its
+    upper side: what it sees below it is the mirror image.
     """
-    coarsest: int = 2 ** (depth - 1)
-    down, up = 2 * (2 * coarsest - 1), 2 * (coarsest - 1)
-    return down + up + coarsest
+    cell: int = 2 ** (depth - 1)
+    reach = 0
+    for pixel in range(cell):
+        last = pixel
+        for _ in range(depth - 1):  # two 3x3 convolutions a level, and up-sampling
+            last = (last + 2) // 2
+        last += 2
+        for _ in range(depth - 1):  # pooling, and two 3x3 convolutions a level
+            last = 2 * last + 3
+        nearest = -(-(pixel + 1 - cell // 2) // cell) * cell
+        reach = max(reach, last + 1 - nearest)
+    return -(-reach // cell) * cell
 
 
 def compose(

@@ -15,9 +15,9 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.export import Dim
 
 from lunart.bundle import Signature
+from lunart.export.free_axes import free_axes
 
 _REGISTRATION_LOG = "torch.onnx._internal.exporter._registration"
 
@@ -29,7 +29,7 @@ def export(module: nn.Module, example: Tensor, signature: Signature, target: Pat
             module,
             (example,),
             dynamo=True,
-            dynamic_shapes=(_free_axes(signature),),
+            dynamic_shapes=(free_axes(signature),),
             input_names=[spec.name for spec in signature.inputs],
             output_names=[spec.name for spec in signature.outputs],
             external_data=False,
@@ -48,18 +48,6 @@ def opset_of(path: Path) -> int:
     """The version of the standard operators that a file uses."""
     proto = onnx.load(str(path), load_external_data=False)
     return int(next(e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")))
-
-
-def _free_axes(signature: Signature) -> dict[int, Dim]:
-    axes: dict[int, Dim] = {}
-    for axis, name in enumerate(signature.inputs[0].shape):
-        if name == "batch":
-            axes[axis] = Dim("batch", min=signature.batch[0], max=signature.batch[1])
-        elif isinstance(name, str):
-            # torch.export refuses a plain Dim whose sizes must be multiples.
-            step = Dim(f"{name}_steps", min=1)
-            axes[axis] = signature.multiple_of * step if signature.multiple_of > 1 else step
-    return axes
 
 
 def _name_axes(proto: onnx.ModelProto, signature: Signature) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from lunart.bundle import Bundle, Model
-from lunart.engines import EAGER, NetworkFunction, open_network, torch_threads
 from lunart.errors import BundleError, EngineError
 from lunart.export.compare import Check, Subject, compare, failed
+from lunart.export.compare_names import compare_names
 from lunart.export.compare_weights import compare_weights
 from lunart.export.probes import Probe, golden_probes, probes
+from lunart.networks import NetworkFunction, open_network, torch_threads
+from lunart.registry import EAGER, engines_of_artifact
 
 #: The pipeline's setting at which each model's probability decides.
 THRESHOLDS = {
@@ -65,27 +66,32 @@ def verify_artifact(
     references: list[Reference],
     threads: int = 1,
 ) -> Iterator[Check]:
-    """One artifact: its weights, then every output on every probe."""
+    """One artifact: its weights, then every output on every probe in every engine that takes it."""
     entry = bundle.model(model)
-    form = entry.artifact(artifact).format
-    require_engine(form)
+    # Its own engine first: when that is missing, nothing else need be said.
+    engines = sorted(engines_of_artifact(entry, artifact), key=lambda engine: engine != artifact)
     readable = True
     try:
         yield compare_weights(bundle, entry, artifact)
     except Exception as error:  # a damaged artifact can make its reader raise anything
         readable = False
         yield failed(Subject(model, artifact, "weights"), "parameters", _reason(error))
+    if readable and entry.artifact(artifact).format == "onnx":
+        yield compare_names(bundle, entry, artifact)
     with torch_threads(threads):
-        try:
-            run = open_network(bundle, model, artifact, threads)
-        except Exception as error:
-            if isinstance(error, EngineError) and readable and form == "torchscript":
-                # PyTorch reads the file, so it is the native engine that is not there.
-                raise
-            yield failed(Subject(model, artifact, "load"), "all outputs", _reason(error))
-            return
-        for reference in references:
-            yield from _check(bundle, entry, artifact, reference, run)
+        for engine in engines:
+            named = "" if engine == artifact else engine
+            try:
+                run = open_network(bundle, model, engine, threads)
+            except Exception as error:
+                if isinstance(error, EngineError) and readable and engine == artifact:
+                    # PyTorch reads the file, so it is the native engine that is not there.
+                    raise
+                subject = Subject(model, artifact, "load", engine=named)
+                yield failed(subject, "all outputs", _reason(error))
+                continue
+            for reference in references:
+                yield from _check(bundle, entry, artifact, reference, run, named)
 
 
 def verify_golden(bundle: Bundle, model: str, threads: int = 1) -> Iterator[Check]:
@@ -124,14 +130,6 @@ def golden_vectors(bundle: Bundle, model: str, threads: int = 1) -> dict[str, ND
         return vectors
 
 
-def require_engine(format_name: str) -> None:
-    """Raise ``EngineError`` when nothing here can run a format."""
-    if format_name == "onnx" and find_spec("onnxruntime") is None:
-        raise EngineError("onnxruntime is not installed: pip install 'lunart[export]'")
-    if format_name not in ("onnx", "torchscript"):
-        raise EngineError(f"no engine of this lunart runs the format {format_name!r}")
-
-
 def window_of(bundle: Bundle) -> tuple[float, float]:
     """The HU window that the pipeline clamps to."""
     low, high = bundle.pipeline["hu_window"]
@@ -139,10 +137,15 @@ def window_of(bundle: Bundle) -> tuple[float, float]:
 
 
 def _check(
-    bundle: Bundle, model: Model, artifact: str, reference: Reference, run: NetworkFunction
+    bundle: Bundle,
+    model: Model,
+    artifact: str,
+    reference: Reference,
+    run: NetworkFunction,
+    engine: str = "",
 ) -> list[Check]:
     probe = reference.probe
-    subject = Subject(model.name, artifact, probe.case, probe.array.shape)
+    subject = Subject(model.name, artifact, probe.case, probe.array.shape, engine)
     try:
         outputs = run(probe.array)
     except Exception as error:  # an engine's own exceptions

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle, listed_files
-from lunart.engines import torch_threads
 from lunart.errors import CheckError, OutputError, UsageError
 from lunart.export.compare import Check
 from lunart.export.formats import Format
@@ -25,6 +24,7 @@ from lunart.export.probes import probes
 from lunart.export.signature import signature_of
 from lunart.export.verify_artifacts import verify_bundle, window_of
 from lunart.models.checkpoint import Checkpoint, save_weights
+from lunart.networks import torch_threads
 
 
 def write_bundle(
@@ -143,7 +143,14 @@ class _Draft:
             from lunart.export.onnx import opset_of
 
             self.opset = opset_of(self.root / file)
-        artifact = Artifact(entry.name, entry.format, "f32", FileEntry.of(self.root, file))
+        native_code = None
+        if entry.format == "aotinductor":
+            from lunart.export.aotinductor import native_code_of
+
+            native_code = native_code_of(self.root / file)
+        artifact = Artifact(
+            entry.name, entry.format, "f32", FileEntry.of(self.root, file), native_code
+        )
         self.models[role] = replace(model, artifacts=(*model.artifacts, artifact))
 
 

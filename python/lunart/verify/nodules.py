@@ -18,19 +18,12 @@ from lunart.bundle import Bundle
 from lunart.errors import EngineError
 from lunart.export.compare import Check, Subject
 from lunart.export.limits import CANDIDATE_VOXELS, F32, OF_PRECISION, Limits
+from lunart.registry import engines_of
 from lunart.result import Finding, Result
 from lunart.runner import Precision, ProgressCallback, Runner
 
 #: The pipeline's stages in order, then what all of it is for.
 STAGES = ("region", "segment", "group", "classify", "malignancy", "nodules")
-
-
-def engines_of(bundle: Bundle) -> list[str]:
-    """What can run the bundle here besides eager: native artifacts and Python's sessions."""
-    return [
-        "onnxruntime" if artifact.format == "onnx" else artifact.name
-        for artifact in bundle.models["segmentation"].artifacts
-    ]
 
 
 def verify_scan(
@@ -163,16 +156,22 @@ def _probabilities(stage: str, pairs: list[tuple[float, float]], limits: Limits)
     return stage, worst <= limits.probability, worst, text
 
 
-def _nodules(reference: Result, result: Result, limits: Limits) -> _Verdict:
-    pairs = match(reference.nodules, result.nodules, limits)
-    matched = {id(finding) for pair in pairs for finding in pair}
-    lost = [
+def lost_nodules(
+    ours: Sequence[Finding], theirs: Sequence[Finding], threshold: float, limits: Limits
+) -> list[Finding]:
+    """Nodules of either side without a like, but for those near the threshold or too small."""
+    matched = {id(finding) for pair in match(ours, theirs, limits) for finding in pair}
+    return [
         finding
-        for finding in (*reference.nodules, *result.nodules)
+        for finding in (*ours, *theirs)
         if id(finding) not in matched
         and finding.voxels >= limits.least_voxels
-        and abs(finding.probability - reference.threshold) > limits.probability
+        and abs(finding.probability - threshold) > limits.probability
     ]
+
+
+def _nodules(reference: Result, result: Result, limits: Limits) -> _Verdict:
+    lost = lost_nodules(reference.nodules, result.nodules, reference.threshold, limits)
     text = f"{len(result.nodules)} nodules, eager has {len(reference.nodules)}"
     if lost:
         place = ", ".join(f"{value:.1f}" for value in lost[0].center_irc)

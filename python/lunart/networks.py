@@ -1,9 +1,9 @@
-"""Running one artifact of a bundle on one array, for verification and for Python's own engines.
+"""Running one model of a bundle on one array, for verification and for Python's own engines.
 
-``eager`` is the network rebuilt in PyTorch, ``onnx`` runs in the wheel's onnxruntime,
-``torchscript`` in the native engine. A network here is a function from a float32 array to its
-outputs by name; the outputs are what the artifact gives, not what the manifest promises: the
-caller compares.
+``eager`` is the network rebuilt in PyTorch; every other engine is the core's, but for
+``onnxruntime`` where the core has it not: then the wheel's session runs. A network here is a
+function from a float32 array to its outputs by name; the outputs are what the artifact gives, not
+what the manifest promises: the caller compares.
 """
 
 from __future__ import annotations
@@ -19,33 +19,42 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.bundle import Bundle, Model
 from lunart.errors import EngineError
+from lunart.registry import EAGER, runs_in_python
 
 FloatArray = NDArray[np.float32]
 #: Input ``(batch, channels, ...)`` float32, HU clamped to the bundle's window.
 NetworkFunction = Callable[[FloatArray], dict[str, NDArray[Any]]]
 
-EAGER = "eager"
-
 
 def open_network(
-    bundle: Bundle | str | Path, model: str, artifact: str, threads: int | None = None
+    bundle: Bundle | str | Path,
+    model: str,
+    engine: str,
+    threads: int | None = None,
+    precision: str = "f32",
 ) -> NetworkFunction:
-    """A function that runs ``artifact`` (or ``eager``) of ``model``.
+    """A function that runs ``model`` in ``engine``.
 
     ``threads`` of None leaves the number to the engine. Raises ``BundleError`` when the bundle has
-    no such model or artifact, ``EngineError`` when the engine is not installed or refuses it.
+    no such model, ``UsageError`` for an engine that nobody knows, ``EngineError`` when the engine
+    is not installed, has not the precision, or finds no artifact that it can run.
     """
     opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     entry = opened.model(model)
-    if artifact == EAGER:
+    if not runs_in_python(engine):
+        return _native(opened, entry, engine, threads, precision)
+    require_f32(engine, precision)
+    if engine == EAGER:
         return _eager(opened, entry, threads)
-    found = entry.artifact(artifact)
-    path = opened.file(found.entry)
-    if found.format == "onnx":
-        return _onnxruntime(path, entry, threads)
-    if found.format == "torchscript":
-        return _torchscript(opened, entry, artifact, threads)
-    raise EngineError(f"{path}: no engine of this lunart runs the format {found.format!r}")
+    return _onnxruntime(opened.file(entry.artifact("onnx").entry), entry, threads)
+
+
+def require_f32(engine: str, precision: str) -> None:
+    """Raise ``EngineError``: what runs in Python computes in float32."""
+    if precision != "f32":
+        raise EngineError(
+            f"{engine}: does not compute in {precision}; use precision='f32', or engine='openvino'"
+        )
 
 
 @contextmanager
@@ -112,10 +121,10 @@ def _onnxruntime(path: Path, entry: Model, threads: int | None) -> NetworkFuncti
     return run
 
 
-def _torchscript(
-    bundle: Bundle, entry: Model, artifact: str, threads: int | None
+def _native(
+    bundle: Bundle, entry: Model, engine: str, threads: int | None, precision: str
 ) -> NetworkFunction:
-    network = _core.Network(str(bundle.path), entry.name, artifact, threads or 0)
+    network = _core.Network(str(bundle.path), entry.name, engine, threads or 0, precision)
 
     def run(array: FloatArray) -> dict[str, NDArray[Any]]:
         return _named(entry, network(np.ascontiguousarray(array)))

@@ -1,0 +1,48 @@
+// Threads that run networks in libtorch, each with its own number of OpenMP threads. libtorch's
+// number belongs partly to the thread that sets it and partly to the process, and setting it anew
+// for every call costs its primitive caches; so it is set once in threads that are ours, and a host
+// program's own never changes.
+#pragma once
+
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engines/engine.hpp"
+
+namespace lunart {
+
+class TorchWorkers {
+ public:
+  // So many jobs at once, each with so many threads.
+  TorchWorkers(int lanes, int threads);
+  TorchWorkers(const TorchWorkers&) = delete;
+  TorchWorkers& operator=(const TorchWorkers&) = delete;
+  ~TorchWorkers();
+
+  // Waits for the job, and throws what it throws.
+  void run(std::function<void()> job);
+
+ private:
+  void work(int threads);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::packaged_task<void()>> waiting_;
+  bool stop_{false};
+  pid_t process_{getpid()};
+  std::vector<std::thread> threads_;
+};
+
+[[nodiscard]] inline std::shared_ptr<TorchWorkers> workers_of(const EngineSettings& settings) {
+  return std::make_shared<TorchWorkers>(settings.lanes(), settings.threads_a_lane());
+}
+
+}  // namespace lunart
