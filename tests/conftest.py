@@ -25,6 +25,14 @@ PACKAGE = Path(lunart.__file__).parent
 _DAY_S = 24 * 3600.0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Engines keep compiled models in the user's cache folder: not the tests' ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real scans: ``LUNART_DATA``, else ``../shared/data`` beside the repository."""
@@ -63,7 +71,7 @@ def bundle_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def bundle(bundle_weights: dict[str, Path], request: pytest.FixtureRequest) -> Path:
-    """A bundle with every portable format and three networks; read only. Kept between runs of the tests."""
+    """A bundle with every portable format and three networks; read only, kept between runs."""
     return cached_bundle(request.config, "luna", bundle_weights)
 
 

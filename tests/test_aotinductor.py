@@ -94,15 +94,13 @@ def test_auto_takes_another_engine_and_says_so(
     assert any("avx10.2" in warning.text for warning in result.warnings)
 
 
-def test_native_code_must_say_what_it_is_for(native: Path, tmp_path: Path) -> None:
-    for key in ("instruction_set", "torch"):
-        bundle = change(
-            copy_of(native, tmp_path / key), lambda manifest: _artifact(manifest).pop(key)
-        )
-        with pytest.raises(BundleError, match=key):
-            Bundle.open(bundle)
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(manifest_of(bundle), SCHEMA)
+@pytest.mark.parametrize("key", ["instruction_set", "torch"])
+def test_native_code_must_say_what_it_is_for(native: Path, tmp_path: Path, key: str) -> None:
+    bundle = change(copy_of(native, tmp_path / "luna"), lambda m: _artifact(m).pop(key))
+    with pytest.raises(BundleError, match=key):
+        Bundle.open(bundle)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(manifest_of(bundle), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +137,13 @@ def test_a_truncated_file_is_named_and_fails_verification(native: Path, tmp_path
     }
 
 
-def test_changed_code_does_not_pass_its_checksum(native: Path, tmp_path: Path) -> None:
+def test_changed_code_is_never_opened(native: Path, tmp_path: Path) -> None:
     spoilt = copy_of(native, tmp_path / "luna")
     file = spoilt / "segmentation" / "aotinductor.pt2"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    rehash(spoilt)
-    with pytest.raises(EngineError, match="no usable"):
+    with pytest.raises(BundleError, match=r"aotinductor\.pt2: its sha256 is"):
         _network(spoilt)
 
 
@@ -163,7 +160,7 @@ def test_nothing_is_unpacked_by_a_name_of_the_zip(native: Path, tmp_path: Path) 
         archive.writestr(escape, b"code")
         archive.writestr("archive/data/aotinductor/model/model.cpp", b"int main() {}")
     rehash(spoilt)
-    with pytest.raises(EngineError, match="has no data/aotinductor/model/model.so"):
+    with pytest.raises(EngineError, match=r"has no data/aotinductor/model/model\.so"):
         _network(spoilt)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["luna"]
 

@@ -1,4 +1,4 @@
-"""The boxes of slices: they hold all that the region's answers depend on, cheaply, without seams."""
+"""The boxes of slices: they hold all that the region's answers depend on, without seams."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _single_boxes(region: NDArray[np.bool_], halo: int = 24) -> Boxes:
             inside = np.flatnonzero(region[index].any(axis=axis))
             n = region.shape[2 - axis]
             begin = max(0, int(inside[0]) - halo) // 4 * 4
-            sides.append((begin, min(n + -n % 4, -(-(int(inside[-1]) + 1 + halo) // 4) * 4) - begin))
+            sides.append(
+                (begin, min(n + -n % 4, -(-(int(inside[-1]) + 1 + halo) // 4) * 4) - begin)
+            )
         (row, rows), (col, cols) = sides
         boxes.append((int(index), row, col, rows, cols))
     return boxes
@@ -236,7 +238,7 @@ def test_boxes_that_touch_leave_no_seam(tmp_path: Path) -> None:
     region = _two_lungs(FAR - 40)
     hu = np.full(region.shape, 40, np.int16)
     hu[region] = -850
-    hu[:, 60:140, 190:230] = -850 # a bridge that keeps boxes apart no more
+    hu[:, 60:140, 190:230] = -850  # a bridge that keeps boxes apart no more
     bundle = write_handmade(tmp_path / "b", erosion=1)
     result = _run(bundle, everything, scan_of(hu, (0.7, 0.7, 2.0)))
     union = np.asarray(result.threshold_mask) != 0
@@ -276,9 +278,7 @@ def test_progress_counts_slices_and_no_boxes(threads: int, bundle_without_erosio
 def _missing(off: Result, lungs: Result) -> list[Finding]:
     """Candidates of whole slices in the region that boxes do not give equally."""
     region = lungs.region
-    same = {
-        tuple(np.rint(c.center_irc).astype(int)): c for c in lungs.candidates or ()
-    }
+    same = {tuple(np.rint(c.center_irc).astype(int)): c for c in lungs.candidates or ()}
     missing = []
     for candidate in off.candidates or ():
         place = tuple(np.rint(candidate.center_irc).astype(int))

@@ -142,9 +142,7 @@ def test_any_mixture_of_air_and_tissue_agrees_with_the_oracle(seed: int) -> None
 
 
 @pytest.mark.parametrize("threads", [2, 3, 16])
-def test_the_region_is_the_same_for_every_number_of_threads(
-    threads: int, phantom: Phantom
-) -> None:
+def test_the_region_is_the_same_for_every_number_of_threads(threads: int, phantom: Phantom) -> None:
     scan = scan_of(phantom.hu, phantom.spacing_mm)
     one, many = _core.lung_region(scan, 1), _core.lung_region(scan, threads)
     np.testing.assert_array_equal(one, many)

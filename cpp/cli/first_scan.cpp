@@ -14,8 +14,7 @@ FirstScan::FirstScan(const std::filesystem::path& path)
         Volume volume = read_scan(path, [this] {
           if (stop_) throw Error(Errc::interrupted, "nobody waits for the scan any more");
         });
-        return Read{std::move(volume),
-                    std::chrono::duration<double>(Clock::now() - begin).count()};
+        return Read{std::move(volume), std::chrono::duration<double>(Clock::now() - begin).count()};
       })) {}
 
 FirstScan::~FirstScan() {

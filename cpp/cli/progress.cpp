@@ -32,10 +32,14 @@ class Reporter {
     if (first) {
       stage_began_ = Clock::now();
       stage_ = p.stage;
+      stage_done_ = 0;
     }
     const bool last = p.total > 0 && p.done == p.total;
+    // The first step that is done tells how long a start takes.
+    const bool step = p.done > 0 && stage_done_ == 0;
+    stage_done_ = p.done;
     const double pause = terminal_ ? 0.1 : 2;
-    if (!first && !last && seconds_since(shown_) < pause) return;
+    if (!first && !step && !last && seconds_since(shown_) < pause) return;
     shown_ = Clock::now();
     show(p, last);
   }
@@ -67,6 +71,7 @@ class Reporter {
   ProgressStyle style_;
   bool terminal_;
   Stage stage_{Stage::read};
+  std::size_t stage_done_{};
   Clock::time_point stage_began_{Clock::now()};
   Clock::time_point shown_{};
 };

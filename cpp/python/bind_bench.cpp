@@ -3,6 +3,8 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <tuple>
+
 #include "bench/peak.hpp"
 #include "bundle/bundle.hpp"
 #include "lunart/error.hpp"
@@ -36,7 +38,8 @@ py::object peak_gflops(const std::string& precision, int threads, double seconds
   return found;
 }
 
-using BoundBox = std::array<std::int64_t, 5>;
+using I = std::int64_t;
+using BoundBox = std::tuple<I, I, I, I, I>;  // index, row, col, rows, cols
 
 std::vector<BoundBox> segmented_boxes(const Volume& scan, const std::filesystem::path& folder,
                                       bool lungs) {
@@ -50,7 +53,7 @@ std::vector<BoundBox> segmented_boxes(const Volume& scan, const std::filesystem:
   std::vector<BoundBox> found;
   for (const auto& [index, b] :
        slice_boxes(volume.geometry.shape, region, settings.segment.boxes)) {
-    found.push_back({index, b.row, b.col, b.rows, b.cols});
+    found.emplace_back(index, b.row, b.col, b.rows, b.cols);
   }
   return found;
 }

@@ -90,8 +90,7 @@ void bind_network(py::module_& m) {
       .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int,
                     const std::string&>(),
            py::arg("bundle"), py::arg("model"), py::arg("engine"), py::arg("threads") = 0,
-           py::arg("precision") = "f32",
-           "Raises BundleError or EngineError.")
+           py::arg("precision") = "f32", "Raises BundleError or EngineError.")
       .def_property_readonly("lanes", &BoundNetwork::lanes,
                              "The threads that may call it at once, and should.")
       .def_property_readonly("batch", &BoundNetwork::batch, "Crops a call that suit it best.")

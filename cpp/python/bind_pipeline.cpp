@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "bundle/sha256.hpp"
 #include "lunart/error.hpp"
@@ -91,7 +92,8 @@ FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
   return to_numpy(size, voxels);
 }
 
-using BoundBox = std::array<std::int64_t, 5>;
+// index, row, col, rows, cols
+using BoundBox = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
 std::vector<BoundBox> boxes_around(const ByteArray& cells, const std::array<std::int64_t, 3>& scan,
                                    const std::array<std::int64_t, 3>& block, int multiple_of,
@@ -108,7 +110,7 @@ std::vector<BoundBox> boxes_around(const ByteArray& cells, const std::array<std:
   std::vector<BoundBox> found;
   for (const auto& [index, b] :
        slice_boxes(region.scan_shape, region, {.multiple_of = multiple_of, .halo = halo})) {
-    found.push_back({index, b.row, b.col, b.rows, b.cols});
+    found.emplace_back(index, b.row, b.col, b.rows, b.cols);
   }
   return found;
 }

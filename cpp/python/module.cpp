@@ -1,7 +1,7 @@
 // The extension module lunart._core: the C++ core as Python sees it. One binding file a subject.
 #include <pybind11/pybind11.h>
-#include <pybind11/stl/filesystem.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <string_view>
 

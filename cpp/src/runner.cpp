@@ -157,9 +157,8 @@ class Runner::Impl {
     report(progress, Stage::region, 1, 1);
     result.timings_s.region = watch.lap();
 
-    const RunMask mask =
-        segment(volume, slice_boxes(volume.geometry.shape, region, settings.segment.boxes),
-                networks_.at("segmentation"), settings.segment, step_of(Stage::segment));
+    const RunMask mask = segment(volume, region, networks_.at("segmentation"), settings.segment,
+                                 step_of(Stage::segment));
     result.timings_s.segment = watch.lap();
 
     report(progress, Stage::group, 0, 1);
@@ -197,9 +196,10 @@ class Runner::Impl {
     const std::optional<bool>& same = bundle_.manifest.same_nodules_in_bf16;
     if (options_.precision != Precision::bf16 || same.value_or(false)) return;
     warnings_.push_back(
-        {"precision", same ? "in bf16 this bundle gave other nodules than in f32 when it was exported"
-                           : "it was not tried whether this bundle gives the same nodules in bf16 "
-                             "as in f32; luna-export on a processor with bf16 states it"});
+        {"precision",
+         same ? "in bf16 this bundle gave other nodules than in f32 when it was exported"
+              : "it was not tried whether this bundle gives the same nodules in bf16 "
+                "as in f32; luna-export on a processor with bf16 states it"});
   }
 
   void require_networks() const {

@@ -91,8 +91,8 @@ void compare_results(const Result& got, const Json& expected, const LimitsOfPrec
   const Xyz& spacing = got.geometry.spacing;
   const double step = std::max({spacing.x, spacing.y, spacing.z});
   report.add("scan geometry", geometry_difference(got.geometry, expected.at("scan")), kGeometry);
-  compare_findings({"candidates", got.threshold, step, std::max(limits.candidate_voxels, l.least_voxels),
-                    l.unmatched_share},
+  compare_findings({"candidates", got.threshold, step,
+                    std::max(limits.candidate_voxels, l.least_voxels), l.unmatched_share},
                    got.candidates, expected.at("candidates"), l, report);
   compare_findings({"nodules", got.threshold, step, l.least_voxels, 0}, got.nodules,
                    expected.at("nodules"), l, report);

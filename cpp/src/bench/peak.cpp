@@ -90,7 +90,7 @@ __attribute__((target("avx2,fma"))) float run_avx2(std::int64_t rounds) {
 
 // What the compiler makes of it for any processor.
 float run_portable(std::int64_t rounds) {
-  std::array<float, 4 * kChains> x{};
+  std::array<float, std::size_t{4} * kChains> x{};
   for (std::int64_t round = 0; round < rounds; ++round) {
     for (float& value : x) value = value * kKeep + kAdd;
   }

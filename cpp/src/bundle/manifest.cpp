@@ -119,7 +119,7 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
   p.segment.threshold = number_in(at, "segmentation_threshold", 0, 1);
   p.segment.boxes.multiple_of = integer_in(segmentation, "multiple_of", 1, 64);
   p.segment.boxes.halo = integer_in(at, "halo", 0, 512);
-  p.group.erosion = integer_in(at, "erosion", 0, 16);
+  p.segment.erosion = p.group.erosion = integer_in(at, "erosion", 0, 16);
   p.group.min_component_mm3 = number_in(at, "min_component_mm3", 0, 1e6);
   const auto crop = value_in<std::array<std::int64_t, 3>>(at, "crop_irc");
   for (const std::int64_t n : crop) {

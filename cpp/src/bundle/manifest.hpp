@@ -59,13 +59,13 @@ struct IntendedInput {
 // How far from eager PyTorch an artifact may be in one precision, in its outputs and in what the
 // pipeline finds with it.
 struct Limits {
-  double max_abs{};        // of an output, in units of the larger of 1 and its largest value
-  double nmse{};           // normalised mean-square error
-  double probability{};    // of a finding; a nodule this near the threshold may fall either way
-  double centre_voxels{};  // on each axis
-  double diameter_share{};  // of a finding's diameter
-  double least_dice{};     // of the mask
-  double least_voxels{};   // smaller nodules may come and go
+  double max_abs{};          // of an output, in units of the larger of 1 and its largest value
+  double nmse{};             // normalised mean-square error
+  double probability{};      // of a finding; a nodule this near the threshold may fall either way
+  double centre_voxels{};    // on each axis
+  double diameter_share{};   // of a finding's diameter
+  double least_dice{};       // of the mask
+  double least_voxels{};     // smaller nodules may come and go
   double unmatched_share{};  // of all candidates but the smallest
 };
 

@@ -218,7 +218,8 @@ LoadedNetworks load_networks(const std::string& name, const Bundle& bundle,
     Opened opened(settings);
     std::map<std::string, EngineInfo> infos;
     for (const auto& [model, entry] : bundle.manifest.models) {
-      loaded.networks[model] = load_automatically(bundle, model, opened, infos[model], loaded.warnings);
+      loaded.networks[model] =
+          load_automatically(bundle, model, opened, infos[model], loaded.warnings);
     }
     loaded.engines = opened.take();
     join_info(infos, loaded.info);

@@ -23,21 +23,22 @@ void use_threads(int threads) {
 
 TorchWorkers::TorchWorkers(int lanes, int threads) {
   for (int lane = 0; lane < lanes; ++lane) {
-    threads_.emplace_back([this, threads] { work(threads); });
+    state_->threads.emplace_back([&state = *state_, threads] { work(state, threads); });
   }
 }
 
 TorchWorkers::~TorchWorkers() {
-  if (getpid() != process_) {  // a fork copies no threads: there is nobody to wait for
-    for (std::thread& thread : threads_) thread.detach();
+  if (getpid() != process_) {
+    // A fork copies no threads: who waited for them, or destroyed what they wait on, would hang.
+    static_cast<void>(state_.release());
     return;
   }
   {
-    const std::scoped_lock lock(mutex_);
-    stop_ = true;
+    const std::scoped_lock lock(state_->mutex);
+    state_->stop = true;
   }
-  changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  state_->changed.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
 }
 
 void TorchWorkers::run(std::function<void()> job) {
@@ -49,21 +50,21 @@ void TorchWorkers::run(std::function<void()> job) {
   std::packaged_task<void()> task(std::move(job));
   std::future<void> done = task.get_future();
   {
-    const std::scoped_lock lock(mutex_);
-    waiting_.push_back(std::move(task));
+    const std::scoped_lock lock(state_->mutex);
+    state_->waiting.push_back(std::move(task));
   }
-  changed_.notify_one();
+  state_->changed.notify_one();
   done.get();
 }
 
-void TorchWorkers::work(int threads) {
+void TorchWorkers::work(State& state, int threads) {
   use_threads(threads);
   while (true) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    std::packaged_task<void()> task = std::move(waiting_.front());
-    waiting_.pop_front();
+    std::unique_lock lock(state.mutex);
+    state.changed.wait(lock, [&state] { return state.stop || !state.waiting.empty(); });
+    if (state.waiting.empty()) return;
+    std::packaged_task<void()> task = std::move(state.waiting.front());
+    state.waiting.pop_front();
     lock.unlock();
     task();
   }

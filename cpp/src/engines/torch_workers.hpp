@@ -31,14 +31,17 @@ class TorchWorkers {
   void run(std::function<void()> job);
 
  private:
-  void work(int threads);
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::packaged_task<void()>> waiting;
+    bool stop{false};
+    std::vector<std::thread> threads;
+  };
+  static void work(State& state, int threads);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::packaged_task<void()>> waiting_;
-  bool stop_{false};
+  std::unique_ptr<State> state_{std::make_unique<State>()};
   pid_t process_{getpid()};
-  std::vector<std::thread> threads_;
 };
 
 [[nodiscard]] inline std::shared_ptr<TorchWorkers> workers_of(const EngineSettings& settings) {

@@ -264,14 +264,11 @@ std::vector<SliceBox> boxes_around(const LungRegion& region, const BoxOptions& o
   return boxes;
 }
 
-// Voxels between a voxel inside a box and the nearest edge of the box that is not the scan's.
-std::int64_t depth_in(const Box& box, std::int64_t row, std::int64_t col,
-                      const IrcIndex& n) noexcept {
-  constexpr auto kNoEdge = std::numeric_limits<std::int64_t>::max();
-  return std::min({box.row == 0 ? kNoEdge : row - box.row,
-                   box.row + box.rows >= n.row ? kNoEdge : box.row + box.rows - 1 - row,
-                   box.col == 0 ? kNoEdge : col - box.col,
-                   box.col + box.cols >= n.col ? kNoEdge : box.col + box.cols - 1 - col});
+// One axis of a box's exact part: what `with_halo` would not ask more for.
+Span exact_span(const Span& span, std::int64_t n, const BoxOptions& o) {
+  const std::int64_t m = o.multiple_of;
+  const std::int64_t margin = std::max<std::int64_t>(0, round_up(o.halo, m) - m / 2);
+  return {span.begin == 0 ? 0 : span.begin + margin, span.end >= n ? n : span.end - margin};
 }
 
 }  // namespace
@@ -296,20 +293,11 @@ std::vector<SliceBox> slice_boxes(const IrcIndex& shape, const std::optional<Lun
   return boxes;
 }
 
-std::optional<std::size_t> deepest_box(std::span<const SliceBox> of_slice, std::int64_t row,
-                                       std::int64_t col, const IrcIndex& shape) noexcept {
-  std::optional<std::size_t> best;
-  std::int64_t deepest = -1;
-  for (std::size_t k = 0; k < of_slice.size(); ++k) {
-    const Box& b = of_slice[k].box;
-    if (row < b.row || col < b.col || row >= b.row + b.rows || col >= b.col + b.cols) continue;
-    const std::int64_t depth = depth_in(b, row, col, shape);
-    if (depth > deepest) {
-      deepest = depth;
-      best = k;
-    }
-  }
-  return best;
+Box exact_part(const Box& box, const IrcIndex& shape, const BoxOptions& options) noexcept {
+  const Span rows = exact_span({box.row, box.row + box.rows}, shape.row, options);
+  const Span cols = exact_span({box.col, box.col + box.cols}, shape.col, options);
+  return {rows.begin, cols.begin, std::max<std::int64_t>(0, rows.size()),
+          std::max<std::int64_t>(0, cols.size())};
 }
 
 }  // namespace lunart

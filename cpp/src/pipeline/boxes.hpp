@@ -2,10 +2,8 @@
 // few shapes. Their total area is what a scan costs.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "lunart/geometry.hpp"
@@ -38,10 +36,8 @@ struct BoxOptions {
                                                 const std::optional<LungRegion>& region,
                                                 const BoxOptions& options);
 
-// Which of a slice's boxes to believe for a voxel: the one in which it lies deepest, the first of
-// equals. Where the scan ends a box has no edge. None: no box holds it.
-[[nodiscard]] std::optional<std::size_t> deepest_box(std::span<const SliceBox> of_slice,
-                                                     std::int64_t row, std::int64_t col,
-                                                     const IrcIndex& shape) noexcept;
+// Where a box answers as the whole slice does, as far as the scan reaches.
+[[nodiscard]] Box exact_part(const Box& box, const IrcIndex& shape,
+                             const BoxOptions& options) noexcept;
 
 }  // namespace lunart

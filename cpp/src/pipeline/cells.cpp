@@ -52,10 +52,7 @@ Word rim_of(const ConstLayer& layer, std::size_t row, std::size_t word) noexcept
 std::size_t count_between(const Word* row, std::size_t begin, std::size_t end) noexcept {
   std::size_t count = 0;
   for (std::size_t w = begin / 64; w * 64 < end; ++w) {
-    Word bits = row[w];
-    if (w == begin / 64) bits &= ~Word{0} << begin % 64;
-    if (end < (w + 1) * 64) bits &= (Word{1} << end % 64) - 1;
-    count += static_cast<std::size_t>(std::popcount(bits));
+    count += static_cast<std::size_t>(std::popcount(row[w] & bits_between(w, begin, end)));
   }
   return count;
 }

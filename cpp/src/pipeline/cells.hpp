@@ -80,6 +80,20 @@ void each_run(const Word* row, std::size_t cols, const Use& use) {
   }
 }
 
+// The bits of a row's word that lie in columns [begin, end).
+[[nodiscard]] constexpr Word bits_between(std::size_t word, std::size_t begin,
+                                          std::size_t end) noexcept {
+  const std::size_t first = word * 64;
+  if (end <= first || begin >= first + 64) return 0;
+  const Word from = begin <= first ? ~Word{0} : ~Word{0} << (begin - first);
+  return end >= first + 64 ? from : from & ((Word{1} << (end - first)) - 1);
+}
+
+// Sets columns [begin, end) of a row.
+inline void set_between(Word* row, std::size_t begin, std::size_t end) noexcept {
+  for (std::size_t w = begin / 64; w * 64 < end; ++w) row[w] |= bits_between(w, begin, end);
+}
+
 // How many bits of a row are set in columns [begin, end).
 [[nodiscard]] std::size_t count_between(const Word* row, std::size_t begin,
                                         std::size_t end) noexcept;
@@ -96,5 +110,19 @@ void spread_from_rim(const Layer& part, const ConstLayer& in, const ConstLayer& 
 void fill_holes(const Layer& layer, std::size_t most_cells);
 
 [[nodiscard]] RunMask runs_of(const Cells& cells);
+
+// Calls use(run, its component, its index, its row) for all runs; components count from 0.
+template <class Use>
+void each_run_of(const RunMask& mask, const Components& parts, const Use& use) {
+  for (std::int64_t i = 0; i < mask.shape().index; ++i) {
+    for (std::int64_t r = 0; r < mask.shape().row; ++r) {
+      const RunMask::Range range = mask.row(i, r);
+      for (std::size_t k = range.first; k < range.last; ++k) {
+        use(mask.runs()[k], std::size_t{parts.of_run[k]} - 1, static_cast<std::size_t>(i),
+            static_cast<std::size_t>(r));
+      }
+    }
+  }
+}
 
 }  // namespace lunart

@@ -71,8 +71,9 @@ std::vector<double> classify(const Volume& volume, std::span<const Irc> centres,
   const auto crop_size =
       static_cast<std::size_t>(options.crop.index * options.crop.row * options.crop.col);
   const std::size_t most = std::max<std::size_t>(1, network.batch);
-  const auto batch_of = [&](std::size_t k) { return centres.subspan(k * most).first(
-      std::min(most, centres.size() - k * most)); };
+  const auto batch_of = [&](std::size_t k) {
+    return centres.subspan(k * most).first(std::min(most, centres.size() - k * most));
+  };
   std::vector<double> probabilities;
   probabilities.reserve(centres.size());
   std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));

@@ -97,21 +97,7 @@ bool is_empty(const Cells& cells) {
 }
 
 void set_run(Word* row, const Run& run) {
-  for (std::int32_t c = run.begin; c < run.end; ++c) row[c / 64] |= Word{1} << c % 64;
-}
-
-// Calls use(run, its component, its index, its row) for the runs of 6-connected parts.
-template <class Use>
-void each_run_of(const RunMask& mask, const Components& parts, const Use& use) {
-  for (std::int64_t i = 0; i < mask.shape().index; ++i) {
-    for (std::int64_t r = 0; r < mask.shape().row; ++r) {
-      const RunMask::Range range = mask.row(i, r);
-      for (std::size_t k = range.first; k < range.last; ++k) {
-        use(mask.runs()[k], parts.of_run[k] - 1, static_cast<std::size_t>(i),
-            static_cast<std::size_t>(r));
-      }
-    }
-  }
+  set_between(row, static_cast<std::size_t>(run.begin), static_cast<std::size_t>(run.end));
 }
 
 // Lung that was taken for outside in some slices, or is small: it goes on from lung in others.
@@ -158,9 +144,7 @@ class Borders {
     add(depth([&](std::size_t k) { return begin >= k && is_solid(r, begin - k); }), sides);
     add(depth([&](std::size_t k) { return is_solid(r, end - 1 + k); }), sides);
     for (std::size_t w = begin / 64; w * 64 < end; ++w) {
-      Word cells = ~Word{0};
-      if (w == begin / 64) cells &= ~Word{0} << begin % 64;
-      if (end < (w + 1) * 64) cells &= (Word{1} << end % 64) - 1;
+      const Word cells = bits_between(w, begin, end);
       for (const bool down : {false, true}) {
         Word solid = cells;
         for (std::size_t k = 1; k <= kThickCells; ++k) {

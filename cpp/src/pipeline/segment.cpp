@@ -4,11 +4,11 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <span>
 #include <string>
-#include <utility>
 
 #include "lunart/error.hpp"
+#include "pipeline/cells.hpp"
+#include "pipeline/follow.hpp"
 #include "pipeline/lanes.hpp"
 
 namespace lunart {
@@ -39,64 +39,70 @@ std::vector<RowRun> runs_above(const std::vector<float>& probability, const Box&
   return found;
 }
 
-// What is left of the runs of box `own` where its slice's boxes overlap.
-std::vector<RowRun> believed(const std::vector<RowRun>& runs, std::span<const SliceBox> of_slice,
-                             std::size_t own, const IrcIndex& shape) {
-  std::vector<RowRun> kept;
-  for (const auto& [row, run] : runs) {
-    const auto is_own = [&](std::int32_t col) {
-      return deepest_box(of_slice, row, col, shape) == own;
-    };
-    for (std::int32_t c = run.begin; c < run.end; ++c) {
-      if (!is_own(c)) continue;
-      const std::int32_t begin = c;
-      while (c < run.end && is_own(c)) ++c;
-      kept.push_back({row, {begin, c}});
+// Believes a box where it is exact, and elsewhere where nothing better is known.
+void take(const SliceBox& from, const std::vector<RowRun>& found, const BoxOptions& options,
+          Known& known) {
+  const auto index = static_cast<std::size_t>(from.index);
+  const Layer mask = known.mask.layer(index);
+  const Layer exact = known.exact.layer(index);
+  const auto part = exact_part(from.box, known.mask.shape(), options);
+  const auto begin = static_cast<std::size_t>(part.col);
+  const auto end = begin + static_cast<std::size_t>(part.cols);
+  std::vector<Word> called(mask.words());
+  auto next = found.begin();
+  const std::int64_t last = std::min(from.box.row + from.box.rows, known.mask.shape().row);
+  for (std::int64_t r = from.box.row; r < last; ++r) {
+    std::ranges::fill(called, Word{0});
+    for (; next != found.end() && next->row == r; ++next) {
+      set_between(called.data(), static_cast<std::size_t>(next->run.begin),
+                  static_cast<std::size_t>(next->run.end));
+    }
+    const bool is_exact = r >= part.row && r < part.row + part.rows;
+    const auto row = static_cast<std::size_t>(r);
+    for (std::size_t w = 0; w < mask.words(); ++w) {
+      const Word here = is_exact ? bits_between(w, begin, end) : 0;
+      Word& to = mask.row(row)[w];
+      to = (to & ~here) | (called[w] & (here | ~exact.row(row)[w]));
+      exact.row(row)[w] |= here;
     }
   }
-  return kept;
 }
 
-// Runs of several boxes in raster order; those that touch become one.
-void put_together(std::vector<RowRun>& runs) {
-  std::ranges::sort(runs, {}, [](const RowRun& r) { return std::pair(r.row, r.run.begin); });
-  std::vector<RowRun> joined;
-  for (const RowRun& next : runs) {
-    if (!joined.empty() && joined.back().row == next.row &&
-        joined.back().run.end == next.run.begin) {
-      joined.back().run.end = next.run.end;
-    } else {
-      joined.push_back(next);
+// The rows and columns that boxes cover in any slice.
+Box hull_of(const std::vector<SliceBox>& boxes) {
+  Box hull = boxes.front().box;
+  for (const auto& [index, box] : boxes) {
+    const std::int64_t row_end = std::max(hull.row + hull.rows, box.row + box.rows);
+    const std::int64_t col_end = std::max(hull.col + hull.cols, box.col + box.cols);
+    hull.row = std::min(hull.row, box.row);
+    hull.col = std::min(hull.col, box.col);
+    hull.rows = row_end - hull.row;
+    hull.cols = col_end - hull.col;
+  }
+  return hull;
+}
+
+// Nothing is followed beyond the hull: it counts as background that is known.
+void clear_beyond(const Box& hull, Known& known) {
+  const auto begin = static_cast<std::size_t>(hull.col);
+  const auto end = begin + static_cast<std::size_t>(hull.cols);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(known.mask.shape().index); ++i) {
+    const Layer exact = known.exact.layer(i);
+    for (std::size_t r = 0; r < exact.rows; ++r) {
+      const auto row = static_cast<std::int64_t>(r);
+      const bool inside = row >= hull.row && row < hull.row + hull.rows;
+      for (std::size_t w = 0; w < exact.words(); ++w) {
+        exact.row(r)[w] |= exact.all(w) & ~(inside ? bits_between(w, begin, end) : 0);
+      }
     }
   }
-  runs = std::move(joined);
 }
-
-// Which of the boxes belong to the same slice.
-class Slices {
- public:
-  explicit Slices(const std::vector<SliceBox>& boxes) : boxes_(boxes) {
-    for (std::size_t k = 0; k < boxes.size(); ++k) count_ += first_box(k) == k ? 1 : 0;
-  }
-  [[nodiscard]] std::size_t count() const noexcept { return count_; }
-  [[nodiscard]] std::size_t first_box(std::size_t k) const noexcept {
-    while (k > 0 && boxes_[k - 1].index == boxes_[k].index) --k;
-    return k;
-  }
-  [[nodiscard]] std::size_t last_box(std::size_t k) const noexcept {
-    while (k + 1 < boxes_.size() && boxes_[k + 1].index == boxes_[k].index) ++k;
-    return k;
-  }
-
- private:
-  const std::vector<SliceBox>& boxes_;
-  std::size_t count_{};
-};
 
 // A network that answers NaN would otherwise look like a scan without nodules.
 void require_numbers(const std::vector<float>& probability) {
   int wrong = 0;  // without a way out of the loop, so that it becomes vectors
-  for (const float p : probability) wrong |= std::abs(p) <= std::numeric_limits<float>::max() ? 0 : 1;
+  for (const float p : probability)
+    wrong |= std::abs(p) <= std::numeric_limits<float>::max() ? 0 : 1;
   if (wrong == 0) return;
   throw Error(Errc::engine,
               "the segmentation network returned a probability that is not a number; run "
@@ -137,42 +143,54 @@ void fill_input(const Volume& volume, std::int64_t index, const Box& box, const 
       volume.hu);
 }
 
-RunMask segment(const Volume& volume, const std::vector<SliceBox>& boxes, const Network& network,
-                const SegmentOptions& options,
+RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
+                const Network& network, const SegmentOptions& options,
                 const std::function<void(std::size_t, std::size_t)>& step) {
-  const Slices slices(boxes);
   const IrcIndex& scan = volume.geometry.shape;
-  RunMask mask(scan);
+  const std::vector<SliceBox> boxes = slice_boxes(scan, region, options.boxes);
+  Known known(scan);
   std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));
-  std::vector<RowRun> of_slice;
+  const auto run = [&](const std::vector<SliceBox>& these,
+                       const std::function<void(std::size_t)>& finished) {
+    in_lanes<std::vector<RowRun>>(
+        network.lanes, these.size(),
+        [&](std::size_t lane, std::size_t k) {
+          const auto& [index, box] = these[k];
+          std::vector<float>& input = inputs[lane];
+          fill_input(volume, index, box, options, input);
+          const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows,
+                                                  box.cols};
+          const std::vector<Tensor> outputs = network.run({shape, input});
+          require_shape(outputs, box);
+          require_numbers(outputs[0].data);
+          return runs_above(outputs[0].data, box, scan, static_cast<float>(options.threshold));
+        },
+        [&](std::size_t k, const std::vector<RowRun>& found) {
+          take(these[k], found, options.boxes, known);
+          finished(k);
+        });
+  };
+
+  const auto is_last_of_slice = [&](std::size_t k) {
+    return k + 1 == boxes.size() || boxes[k + 1].index != boxes[k].index;
+  };
+  std::size_t slices = 0;
+  for (std::size_t k = 0; k < boxes.size(); ++k) slices += is_last_of_slice(k) ? 1 : 0;
   std::size_t done = 0;
-  step(0, slices.count());
-  in_lanes<std::vector<RowRun>>(
-      network.lanes, boxes.size(),
-      [&](std::size_t lane, std::size_t k) {
-        const auto& [index, box] = boxes[k];
-        std::vector<float>& input = inputs[lane];
-        fill_input(volume, index, box, options, input);
-        const std::array<std::int64_t, 4> shape{1, 2 * options.context_slices + 1, box.rows,
-                                                box.cols};
-        const std::vector<Tensor> outputs = network.run({shape, input});
-        require_shape(outputs, box);
-        require_numbers(outputs[0].data);
-        std::vector<RowRun> found =
-            runs_above(outputs[0].data, box, scan, static_cast<float>(options.threshold));
-        const std::size_t first = slices.first_box(k);
-        const auto all = std::span(boxes).subspan(first, slices.last_box(k) + 1 - first);
-        return all.size() == 1 ? found : believed(found, all, k - first, scan);
-      },
-      [&](std::size_t k, const std::vector<RowRun>& found) {
-        of_slice.insert(of_slice.end(), found.begin(), found.end());
-        if (k != slices.last_box(k)) return;
-        if (k != slices.first_box(k)) put_together(of_slice);
-        for (const auto& [row, run] : of_slice) mask.append(boxes[k].index, row, run);
-        of_slice.clear();
-        step(++done, slices.count());
-      });
-  return mask;
+  step(0, slices);
+  run(boxes, [&](std::size_t k) {
+    if (is_last_of_slice(k)) step(++done, slices);
+  });
+  if (region && !boxes.empty()) {
+    clear_beyond(hull_of(boxes), known);
+    const Lanes lanes{network.lanes, [&] { step(slices, slices); }};
+    while (true) {
+      const LungRegion more = undecided(known, *region, options.erosion, lanes);
+      if (more.empty()) break;
+      run(slice_boxes(scan, more, options.boxes), [&](std::size_t) { step(slices, slices); });
+    }
+  }
+  return runs_of(known.mask);
 }
 
 }  // namespace lunart

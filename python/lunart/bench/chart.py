@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Told apart by people who see few colours, too (Okabe and Ito).
 COLOURS = ("#56B4E9", "#009E73", "#0072B2", "#E69F00", "#D55E00", "#CC79A7")
 _DPI = 110
+_VISIBLE_S = 0.005
 
 
 def render(report: Report) -> bytes:
@@ -21,7 +22,7 @@ def render(report: Report) -> bytes:
     networks = [row for row in report.rows if row.networks is not None]
     scans = [row for row in report.rows if row.scan is not None]
     panels = 1 + bool(scans)
-    height = 1.6 + 0.42 * max(len(networks), len(scans), 2)
+    height = 1.8 + 0.42 * max(len(networks), len(scans), 2)
     figure = new_figure(6.0 * panels, height)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _draw_networks(axes[0], networks)
@@ -78,7 +79,7 @@ def _draw_scans(axes: Axes, rows: list[Row]) -> None:
     left = [0.0] * len(rows)
     for stage, colour in zip(STAGES, COLOURS, strict=True):
         seconds = [row.scan.seconds[stage] if row.scan else 0.0 for row in rows]
-        if sum(seconds) == 0:
+        if max(seconds) < _VISIBLE_S:
             continue
         axes.barh(range(len(rows)), seconds, left=left, height=0.7, color=colour, label=stage)
         left = [a + b for a, b in zip(left, seconds, strict=True)]
@@ -94,11 +95,12 @@ def _draw_scans(axes: Axes, rows: list[Row]) -> None:
 def _name_rows(axes: Any, rows: list[Row]) -> None:
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.margins(x=0.2)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.22 * axes.get_xlim()[1])  # room for the numbers
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(
+        fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(STAGES)
+    )
 
 
 def _title(report: Report) -> str:

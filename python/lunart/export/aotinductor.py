@@ -2,7 +2,7 @@
 
 What PyTorch packages is written anew: the shared object and its metadata under fixed names, without
 sources and this machine's paths, and beside them what the native engine must know. The code checks
-no input: ``extra/input`` has a line for each axis (least, most, step), and the engine refuses others.
+no input: ``extra/input`` has a line for each axis (least, most, step); the engine refuses others.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def native_code_of(path: Path) -> NativeCode:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Settings of the compiler, which is called through a script that hides this machine's paths."""
+    """Settings of the compiler, which runs through a script that hides this machine's paths."""
     try:
         compiler = get_cpp_compiler()
     except RuntimeError as error:

@@ -104,7 +104,9 @@ def match(
     pairs = []
     for i, centre in enumerate(a):
         distance = np.abs(b - centre).max(axis=1)
-        pairs += [(distance[j], i, int(j)) for j in np.flatnonzero(distance <= limits.centre_voxels)]
+        pairs += [
+            (distance[j], i, int(j)) for j in np.flatnonzero(distance <= limits.centre_voxels)
+        ]
     used_a: set[int] = set()
     used_b: set[int] = set()
     out = []
