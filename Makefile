@@ -14,7 +14,8 @@ BENCH := .cache/bench
 # Another bundle, a real scan: make bench BENCH_BUNDLE=... BENCH_SCAN=...
 BENCH_BUNDLE ?= exported/luna
 BENCH_SCAN ?= $(BENCH)/luna/subset0/*.mhd
-BENCH_RUN = $(BIN)/luna-bench $(BENCH_BUNDLE)
+BENCH_FLAGS ?=  # such as --scan-runs 3
+BENCH_RUN = $(BIN)/luna-bench $(BENCH_BUNDLE) $(BENCH_FLAGS)
 
 .PHONY: demo bench test build lint format wheel sdk clean help
 

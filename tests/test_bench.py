@@ -48,6 +48,7 @@ SCAN = {
         (["{scan}", "--networks"], "--networks goes with"),
         (["--networks", "--scaling", "slices"], "--networks goes with"),
         (["--scaling", "slices", "--csv", "a.csv"], "no --csv"),
+        (["{scan}", "--scaling", "slices"], "makes its own scans"),
         (["--networks", "--engines", "openvino,tensorrt"], "no engine is called 'tensorrt'"),
         (["--networks", "--engines", ""], "no engine is called ''"),
         (["--networks", "--threads", "0"], "--threads is 0"),

@@ -14,6 +14,7 @@
 #include "cli/info.hpp"
 #include "cli/options.hpp"
 #include "cli/progress.hpp"
+#include "cli/vector_width.hpp"
 #include "io/atomic_file.hpp"
 #include "lunart/report.hpp"
 
@@ -135,6 +136,7 @@ int list_engines(const Options& o) {
 
 int run(int argc, char** argv) {
   const Options o = parse(argc, argv);
+  choose_vector_width(o);
   switch (o.task) {
     case Task::help: print(help()); return 0;
     case Task::version: print("luna_infer " + std::string(version()) + "\n"); return 0;

@@ -19,7 +19,7 @@ set_target_properties(luna_infer PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/lunart
 install(TARGETS lunart_shared EXPORT lunart LIBRARY DESTINATION lib)
 install(DIRECTORY cpp/include/lunart DESTINATION include)
 install(FILES LICENSE DESTINATION licenses/lunart)
-install(DIRECTORY examples/cpp DESTINATION examples)
+install(FILES examples/cpp/CMakeLists.txt examples/cpp/main.cpp DESTINATION examples/cpp)
 
 set(package lib/cmake/lunart)
 install(EXPORT lunart NAMESPACE lunart:: DESTINATION ${package} FILE lunartTargets.cmake)

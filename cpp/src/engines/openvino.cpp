@@ -4,6 +4,7 @@
 #include <openvino/openvino.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -178,6 +179,11 @@ class OpenVino final : public Engine {
     for (const auto& what : capabilities_) all += " " + what;
     for (const auto& [name, value] : properties()) {
       all += "\n" + name + " " + value.as<std::string>();
+    }
+    // oneDNN's choice of kernels, which a compiled model holds.
+    for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+      const char* const value = std::getenv(name);
+      if (value != nullptr) all += std::string("\n") + name + " " + value;
     }
     return all;
   }

@@ -123,7 +123,7 @@ LungRegion undecided(const Known& known, const LungRegion& region, int erosion,
   LungRegion blocks(region.scan_shape, {1, kBlock, kBlock});
   auto block = blocks.cells.begin();
   for (std::size_t i = 0; i < static_cast<std::size_t>(blocks.grid.index); ++i) {
-    const ConstLayer wanted = front.layer(i);
+    const Layer wanted = front.layer(i);
     for (std::size_t r = 0; r < wanted.rows; ++r) {
       const auto line = block + static_cast<std::ptrdiff_t>(r / kBlock) * blocks.grid.col;
       for (std::size_t w = 0; w < wanted.words(); ++w) {

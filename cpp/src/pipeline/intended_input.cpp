@@ -39,7 +39,13 @@ void append_input_warnings(const Volume& volume, const IntendedInput& intended,
   }
   std::visit(
       [&](auto voxels) {
-        const auto [least, most] = std::ranges::minmax(voxels);
+        // Not std::ranges::minmax, whose comparisons in pairs do not become vectors.
+        auto least = voxels.front();
+        auto most = voxels.front();
+        for (const auto hu : voxels) {
+          least = std::min(least, hu);
+          most = std::max(most, hu);
+        }
         if (least >= intended.least_hu && most <= intended.most_hu && least < 0) return;
         warnings.push_back(
             {"hu-range",

@@ -183,7 +183,7 @@ RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
   });
   if (region && !boxes.empty()) {
     clear_beyond(hull_of(boxes), known);
-    const Lanes lanes{network.lanes, [&] { step(slices, slices); }};
+    const Lanes lanes{network.lanes};
     while (true) {
       const LungRegion more = undecided(known, *region, options.erosion, lanes);
       if (more.empty()) break;

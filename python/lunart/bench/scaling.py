@@ -26,7 +26,7 @@ from lunart.bench.process import MeasurementError, luna_infer, run_luna_infer, r
 from lunart.bench.progress import Progress
 from lunart.bundle import MANIFEST
 from lunart.cli import say
-from lunart.errors import EngineError
+from lunart.errors import EngineError, UsageError
 from lunart.phantom import generate
 
 SCHEMA = "lunart.bench.scaling/1"
@@ -93,6 +93,8 @@ def run(
 ) -> None:
     """Measure a study and write it where the options say. Raises ``EngineError``."""
     name: str = options.scaling
+    if name == "slices" and settings.scan is not None:
+        raise UsageError("--scaling slices makes its own scans; leave the scan out")
     with tempfile.TemporaryDirectory(prefix="luna-bench-") as folder:
         points = STUDIES[name](settings, Path(folder))
         precision = options.precision or "f32"
@@ -125,13 +127,15 @@ def run(
 
 def render(study: Study) -> str:
     """A table for people."""
-    head = [study.study, "engine", *STAGES[:-1], "total s", "ms/slice", "ms/cand.", "RSS MB"]
+    head = [study.study, "engine", *STAGES[:-1], "total s", "ms/slice"]
+    head += ["found", "ms/candidate", "RSS MB"]
     lines = [head] + [
         [
             f"{r.x:g}",
             f"{r.engine} {r.precision}",
             *(f"{r.seconds[stage]:.2f}" for stage in (*STAGES[:-1], "total")),
             f"{r.seconds['segment'] * 1e3 / max(1, r.segmented_slices):.1f}",
+            str(r.candidates),
             f"{r.seconds['classify'] * 1e3 / max(1, r.candidates):.2f}",
             f"{r.peak_rss_mb:.0f}",
         ]
@@ -143,7 +147,7 @@ def render(study: Study) -> str:
 def _slices(settings: Settings, folder: Path) -> Iterator[_Point]:
     """The same thorax in ever thinner slices: what is in the scan stays, what it costs grows."""
     for count in _SLICES:
-        yield _Point(replace(settings, scan=None), "auto", "f32", count, count)
+        yield _Point(settings, "auto", "f32", count, count)
 
 
 def _candidates(settings: Settings, folder: Path) -> Iterator[_Point]:
