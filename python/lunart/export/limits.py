@@ -1,9 +1,9 @@
 """How far from eager PyTorch an engine may be, in each precision.
 
-They are written into every bundle (``verification.limits``): the native self-check reads them there.
-f32: eager PyTorch itself is off by 5e-4 against float64, so engines are judged by 1e-3 and by the
-nodules. bf16 has eight bits of mantissa: single voxels at the mask's rim flip, so its outputs are
-judged by their mean-square error and it is the nodules that count.
+They are written into every bundle (``verification.limits``), where the native self-check reads
+them. f32: eager PyTorch itself is off by 5e-4 against float64, so engines are judged by 1e-3 and by
+the nodules. bf16 has eight bits of mantissa: single voxels at the mask's rim flip, so its outputs
+are judged by their mean-square error and it is the nodules that count.
 """
 
 from __future__ import annotations
