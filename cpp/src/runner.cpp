@@ -106,7 +106,7 @@ class Runner::Impl {
       }
       info_ = options_.callable->info;
       info_.threads = threads_;
-      require_networks();
+      require_networks(*options_.callable);
       for (const auto& [name, run] : options_.callable->networks) networks_[name] = {.run = run};
     } else {
       LoadedNetworks loaded = load_networks(options_.engine, bundle_,
@@ -202,9 +202,9 @@ class Runner::Impl {
                 "as in f32; luna-export on a processor with bf16 states it"});
   }
 
-  void require_networks() const {
+  void require_networks(const CallableEngine& callable) const {
     for (const auto& [name, model] : bundle_.manifest.models) {
-      if (!options_.callable->networks.contains(name)) {
+      if (!callable.networks.contains(name)) {
         throw Error(Errc::usage, "the callable engine has no network \"" + name + "\"");
       }
     }

@@ -18,9 +18,6 @@
 namespace lunart {
 namespace {
 
-const std::vector<Precision> kSingle{Precision::f32};
-const std::vector<Precision> kSingleAndHalf{Precision::f32, Precision::bf16};
-
 #ifndef LUNART_WITH_OPENVINO
 std::unique_ptr<Engine> open_openvino(const EngineSettings&) {
   throw Error(Errc::engine,
@@ -169,17 +166,19 @@ void join_info(const std::map<std::string, EngineInfo>& of_model, EngineInfo& in
 }  // namespace
 
 const std::vector<EngineEntry>& engine_list() {
+  const std::vector<Precision> single{Precision::f32};
+  const std::vector<Precision> single_and_half{Precision::f32, Precision::bf16};
   static const std::vector<EngineEntry> list{
-      {"openvino", {"onnx"}, kSingleAndHalf, kOpenvino, open_openvino},
-      {"aotinductor", {"aotinductor"}, kSingle, kTorch, open_aotinductor},
-      {"onnxruntime", {"onnx"}, kSingle, kOnnxruntime, open_onnxruntime},
+      {"openvino", {"onnx"}, single_and_half, kOpenvino, open_openvino},
+      {"aotinductor", {"aotinductor"}, single, kTorch, open_aotinductor},
+      {"onnxruntime", {"onnx"}, single, kOnnxruntime, open_onnxruntime},
       {"torchscript",
        {"torchscript-trace", "torchscript-script"},
-       kSingle,
+       single,
        kTorch,
        open_torchscript},
-      {"torchscript-trace", {"torchscript-trace"}, kSingle, kTorch, open_torchscript_exact},
-      {"torchscript-script", {"torchscript-script"}, kSingle, kTorch, open_torchscript_exact},
+      {"torchscript-trace", {"torchscript-trace"}, single, kTorch, open_torchscript_exact},
+      {"torchscript-script", {"torchscript-script"}, single, kTorch, open_torchscript_exact},
   };
   return list;
 }
