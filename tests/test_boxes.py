@@ -20,7 +20,7 @@ from lunart.phantom import generate
 from lunart.result import Finding, Result
 from numpy.typing import NDArray
 
-SHAPE_COST = 100_000  # voxels that a network segments in the time that another shape costs
+SHAPE_COST = 40_000  # voxels that a network segments in the time that another shape costs
 Boxes = list[tuple[int, int, int, int, int]]  # index, row, col, rows, cols
 Cells = NDArray[np.uint8]
 
@@ -155,7 +155,7 @@ def test_few_shapes_are_used_and_fewer_in_a_slab(slices: int) -> None:
     placed = _core.boxes_around(region, region.shape, (1, 1, 1))
     shapes = {box[3:] for box in placed}
     assert len(placed) == slices
-    assert len(shapes) <= (1 if slices == 11 else 8)
+    assert len(shapes) <= slices / 5
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -8,10 +8,9 @@
 namespace lunart {
 namespace {
 
-// What else costs time, in voxels that a network segments meanwhile. Measured with OpenVINO: the
-// first call of a shape takes as much longer as 50,000 voxels do, in each of two streams, in f32 as
-// in bf16.
-constexpr std::int64_t kShapeCost = 100'000;
+// What another shape costs, in voxels that a network segments meanwhile. Measured with OpenVINO on
+// two cores, in f32 and bf16: a scan takes least with 25,000 to 50,000 here.
+constexpr std::int64_t kShapeCost = 40'000;
 
 // What a cut must save. A scan's boxes are laid out with each of these and the cheapest layout is
 // taken: the parts of a slice may need shapes of their own, which is not known while it is cut.

@@ -15,6 +15,30 @@ void add_row(const T* from, std::size_t n,
   for (std::size_t c = 0; c < n; ++c) to[c] += std::max<T>(from[c], T{kPaddingHu});
 }
 
+// Adds the sums of every kWidth values, the last ones of what is left.
+template <std::size_t kWidth, class Sum>
+void add_columns_of(const std::vector<Sum>& line, std::size_t width, double* to) {
+  if constexpr (kWidth > 0) width = kWidth;  // known to the compiler
+  std::size_t c = 0;
+  for (; c + width <= line.size(); c += width) {
+    Sum sum{};
+    for (std::size_t k = 0; k < width; ++k) sum += line[c + k];
+    *to++ += static_cast<double>(sum);
+  }
+  for (; c < line.size(); ++c) *to += static_cast<double>(line[c]);
+}
+
+template <class Sum>
+void add_columns(const std::vector<Sum>& line, std::size_t width, double* to) {
+  switch (width) {
+    case 1: return add_columns_of<1>(line, width, to);
+    case 2: return add_columns_of<2>(line, width, to);
+    case 3: return add_columns_of<3>(line, width, to);
+    case 4: return add_columns_of<4>(line, width, to);
+    default: return add_columns_of<0>(line, width, to);
+  }
+}
+
 }  // namespace
 
 std::vector<float> cell_means(const Volume& volume, const IrcIndex& block, std::int64_t layer) {
@@ -36,13 +60,7 @@ std::vector<float> cell_means(const Volume& volume, const IrcIndex& block, std::
                  ++row) {
               add_row(voxels.data() + (i * n.row + row) * n.col, line.size(), line.data());
             }
-            double* to = sums.data() + r * cols;
-            for (std::int64_t c = 0; c < n.col; ++to) {
-              const std::int64_t end = std::min(c + block.col, n.col);
-              Sum sum{};
-              for (; c < end; ++c) sum += line[static_cast<std::size_t>(c)];
-              *to += static_cast<double>(sum);
-            }
+            add_columns(line, static_cast<std::size_t>(block.col), sums.data() + r * cols);
           }
         }
       },

@@ -2,9 +2,12 @@
 // makes floods of a whole scan cost a few milliseconds.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "lunart/geometry.hpp"
@@ -57,6 +60,22 @@ class Cells {
   IrcIndex shape_;
   std::vector<Word> bits_;
 };
+
+// The bits of n <= 64 values: whether is(value). In loops that become vectors.
+template <class T, class Is>
+[[nodiscard]] Word bits_of(const T* values, std::size_t n, const Is& is) noexcept {
+  std::array<std::uint8_t, 64> one{};
+  for (std::size_t k = 0; k < n; ++k) one[k] = is(values[k]) ? 1 : 0;
+  Word bits = 0;
+  for (std::size_t k = 0; k < 8; ++k) {
+    Word eight = 0;
+    std::memcpy(&eight, one.data() + 8 * k, 8);
+    if constexpr (std::endian::native == std::endian::big) eight = __builtin_bswap64(eight);
+    // Byte j is moved to bit 56 + j; the products of no two bytes meet.
+    bits |= (eight * 0x0102040810204080U >> 56U) << 8 * k;
+  }
+  return bits;
+}
 
 // Calls use(begin, end) for the runs of a row's bits, by rising column.
 template <class Use>

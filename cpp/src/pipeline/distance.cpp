@@ -61,6 +61,14 @@ void least_sum(float* to, const float* from, float add, std::size_t n) {
   }
 }
 
+// Of two rows at the same distance.
+void least_sum(float* to, const float* a, const float* b, float add, std::size_t n) {
+  for (std::size_t k = 0; k < n; ++k) {
+    const float sum = (a[k] < b[k] ? a[k] : b[k]) + add;
+    to[k] = sum < to[k] ? sum : to[k];
+  }
+}
+
 // Rows of floats of which most hold nothing but kFar.
 struct Field {
   std::vector<float> values;
@@ -72,27 +80,23 @@ struct Field {
 bool least_of_rows(const Field& from, std::size_t at, std::size_t place, std::size_t n,
                    std::size_t stride, const std::vector<float>& square, std::size_t cols,
                    float* to) {
+  const auto row_of = [&](std::size_t row) -> const float* {
+    return from.is_near[row] != 0 ? from.values.data() + row * cols : nullptr;
+  };
   bool any = false;
   for (std::size_t k = 0; k < square.size(); ++k) {
-    for (const bool after : {false, true}) {
-      if (after ? k == 0 || place + k >= n : k > place) continue;
-      const std::size_t row = after ? at + k * stride : at - k * stride;
-      if (from.is_near[row] == 0) continue;
-      if (!any) std::fill_n(to, cols, kFar);
-      any = true;
-      least_sum(to, from.values.data() + row * cols, square[k], cols);
+    const float* const before = k <= place ? row_of(at - k * stride) : nullptr;
+    const float* const after = k > 0 && place + k < n ? row_of(at + k * stride) : nullptr;
+    if (before == nullptr && after == nullptr) continue;
+    if (!any) std::fill_n(to, cols, kFar);
+    any = true;
+    if (before != nullptr && after != nullptr) {
+      least_sum(to, before, after, square[k], cols);
+    } else {
+      least_sum(to, before != nullptr ? before : after, square[k], cols);
     }
   }
   return any;
-}
-
-// One bit for each of n <= 64 values.
-Word at_most(const float* values, std::size_t n, double most) {
-  Word bits = 0;
-  for (std::size_t k = 0; k < n; ++k) {
-    bits |= static_cast<Word>(static_cast<double>(values[k]) <= most ? 1 : 0) << k;
-  }
-  return bits;
 }
 
 }  // namespace
@@ -137,8 +141,8 @@ Cells within(const Cells& cells, const Xyz& step, double mm, const Lanes& lanes)
         continue;
       }
       for (std::size_t w = 0; w < layer.words(); ++w) {
-        layer.row(r)[w] =
-            at_most(least.data() + w * 64, std::min<std::size_t>(64, cols - w * 64), mm * mm);
+        layer.row(r)[w] = bits_of(least.data() + w * 64, std::min<std::size_t>(64, cols - w * 64),
+                                  [&](float d2) { return static_cast<double>(d2) <= mm * mm; });
       }
     }
   });

@@ -37,8 +37,9 @@ struct Sorted {
 void below(const float* hu, double value, const Layer& to) {
   const auto limit = static_cast<float>(value);
   for (std::size_t r = 0; r < to.rows; ++r) {
-    for (std::size_t c = 0; c < to.cols; ++c, ++hu) {
-      to.row(r)[c / 64] |= static_cast<Word>(*hu < limit ? 1 : 0) << c % 64;
+    for (std::size_t w = 0; w < to.words(); ++w) {
+      to.row(r)[w] = bits_of(hu + r * to.cols + w * 64, std::min<std::size_t>(64, to.cols - w * 64),
+                             [&](float mean) { return mean < limit; });
     }
   }
 }
