@@ -338,10 +338,12 @@ def bare_machine(moved: Path, bundle: Path, phantom_scan: Path, tmp_path: Path) 
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     mount = 'for name in proc sys; do mount --rbind "/$name" "$0/$name" || exit; done'
+    # Many users have no /usr/sbin in their PATH.
+    chroot = shutil.which("chroot", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin:/sbin")
     inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if shutil.which("unshare") is None or _run(*inside, mount, root).returncode:
+    if chroot is None or shutil.which("unshare") is None or _run(*inside, mount, root).returncode:
         pytest.skip("this machine lets nobody make namespaces (unshare --user --mount)")
-    return [*inside, f'{mount}; exec chroot "$0" "$@"', str(root)]
+    return [*inside, f'{mount}; exec {chroot} "$0" "$@"', str(root)]
 
 
 def test_it_runs_on_a_machine_with_nothing_but_glibc(
