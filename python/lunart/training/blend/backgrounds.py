@@ -1,0 +1,66 @@
+"""Real scans that pieces are put into, cut to the lungs and held at their own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunart import _core
+
+MARGIN_MM = 25.0
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """A scan in LPS order: ``hu`` int16, ``lungs`` and ``known`` bool, index,row,col.
+
+    ``lungs`` is the pipeline's region. ``known`` is false where a finding may hide that is no
+    look-alike (a tumour): nothing is learned from there. ``nodules`` labels real ones, 0 elsewhere.
+    """
+
+    name: str
+    hu: NDArray[np.int16]
+    lungs: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    nodules: NDArray[np.uint8]
+    spacing_irc_mm: tuple[float, float, float]
+
+
+def read_background(
+    path: Path, votes: Path | None = None, hidden_mm: list[tuple[float, ...]] | None = None
+) -> Background:
+    """Read a scan; ``votes`` counts the readers at each voxel, ``hidden_mm`` lists balls (x, y, z
+    and radius in mm) of which nothing is known. Raises what the core raises."""
+    scan = _core.oriented(_core.read_scan(path))
+    geometry = scan.geometry
+    hu = np.asarray(scan.hu)
+    lungs = _core.lung_region(scan).astype(bool)
+    known = np.ones(hu.shape, bool)
+    spacing_xyz = geometry.spacing_mm
+    spacing = (spacing_xyz[2], spacing_xyz[1], spacing_xyz[0])
+    for x, y, z, radius in hidden_mm or []:
+        center = np.array(geometry.to_irc((x, y, z)))
+        grid = np.ogrid[tuple(slice(0, n) for n in hu.shape)]
+        away = sum(((axis - c) * s) ** 2 for axis, c, s in zip(grid, center, spacing, strict=True))
+        known &= np.asarray(away) > radius**2
+    nodules = np.zeros(hu.shape, np.uint8)
+    if votes is not None:
+        counted = np.asarray(_core.oriented(_core.read_scan(votes)).hu, np.int16)
+        nodules = (counted >= 2).astype(np.uint8)
+        known &= (counted == 0) | (counted >= 2)
+    where = np.argwhere(lungs.any(axis=0))
+    margin = np.ceil(MARGIN_MM / np.array(spacing[1:])).astype(int)
+    low = np.maximum(where.min(axis=0) - margin, 0)
+    high = np.minimum(where.max(axis=0) + margin + 1, hu.shape[1:])
+    box = (slice(None), slice(low[0], high[0]), slice(low[1], high[1]))
+    return Background(
+        name=path.stem,
+        hu=np.ascontiguousarray(hu[box], np.int16),
+        lungs=np.ascontiguousarray(lungs[box]),
+        known=np.ascontiguousarray(known[box]),
+        nodules=np.ascontiguousarray(nodules[box]),
+        spacing_irc_mm=spacing,
+    )
