@@ -30,7 +30,11 @@ class Background:
 
 
 def read_background(
-    path: Path, votes: Path | None = None, hidden_mm: list[tuple[float, ...]] | None = None
+    path: Path,
+    votes: Path | None = None,
+    *,
+    name: str | None = None,
+    hidden_mm: list[tuple[float, float, float, float]] | None = None,
 ) -> Background:
     """Read a scan; ``votes`` counts the readers at each voxel, ``hidden_mm`` lists balls (x, y, z
     and radius in mm) of which nothing is known. Raises what the core raises."""
@@ -57,7 +61,7 @@ def read_background(
     high = np.minimum(where.max(axis=0) + margin + 1, hu.shape[1:])
     box = (slice(None), slice(low[0], high[0]), slice(low[1], high[1]))
     return Background(
-        name=path.stem,
+        name=name or path.stem,
         hu=np.ascontiguousarray(hu[box], np.int16),
         lungs=np.ascontiguousarray(lungs[box]),
         known=np.ascontiguousarray(known[box]),
