@@ -34,26 +34,26 @@ OPENVINO = next(
     for line in (ROOT / "build-requirements.txt").read_text().split()
     if line.startswith("openvino")
 )
+DATA = ["diskcache>=5.6", "matplotlib>=3.8", "Pillow>=11", "scipy>=1.11"]
 EXTRAS = {
     "torch": [TORCH],
     "openvino": [OPENVINO],
     "bench": [*EXPORT, OPENVINO, "matplotlib>=3.8", "scipy>=1.11"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
-    "train": EXPORT,
+    "train": [*EXPORT, *DATA],
     "test": [
         *EXPORT,
+        *DATA,
         OPENVINO,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",
         "clang-tidy==23.1.4",
         "jsonschema>=4.20",
-        "matplotlib>=3.8",
         "mypy==2.4.1",
         "pytest-timeout>=2.3",
         "pytest>=8",
         "ruff==0.17.6",
-        "scipy>=1.11",
     ],
 }
 BUILD = [*(ROOT / "build-requirements.txt").read_text().split(), TORCH]

@@ -21,7 +21,8 @@ EXIT_CODES = "\n".join(
 _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
 _OPTIONAL = (
-    "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy"
+    "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy", "diskcache",
+    "PIL",
 )  # fmt: skip
 
 

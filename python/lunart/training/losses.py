@@ -79,9 +79,7 @@ class CrossEntropy:
     label_smoothing: float = 0.0
 
     def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            logits.float(), label, label_smoothing=self.label_smoothing
-        )
+        return functional.cross_entropy(logits.float(), label, label_smoothing=self.label_smoothing)
 
 
 SegmentationLoss = RecallWeightedDice | MixedLoss
