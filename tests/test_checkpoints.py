@@ -91,9 +91,9 @@ def test_pickle_without_a_state_dict(tmp_path, content):
 
 
 def test_network_that_lunart_does_not_know(tmp_path):
-    path = _pickled(tmp_path, {"conv1.weight": torch.zeros(3), "fc.bias": torch.zeros(2)})
+    path = _pickled(tmp_path, {"layer1.0.weight": torch.zeros(3), "fc.bias": torch.zeros(2)})
     message = _refused(path)
-    assert "conv1.weight" in message
+    assert "layer1.0.weight" in message
     assert "segmentation U-Net" in message
 
 
@@ -310,9 +310,10 @@ def test_book_checkpoints_load(shared_data, file, role, arguments):
     assert "/" not in str(checkpoint.source)
 
 
-def test_the_books_other_network_is_refused(shared_data):
+def test_the_books_image_network_as_segmentation_is_said_in_words(shared_data):
     message = _refused(shared_data / "checkpoints" / "dlwpt-birds-vs-airplanes.pt")
-    assert "no network that lunart knows" in message
+    assert "holds a convolutional image classifier" in message
+    assert "Give this file to --classifier" in message
 
 
 def test_book_classifier_as_segmentation_is_said_in_words(shared_data):

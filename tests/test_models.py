@@ -105,7 +105,7 @@ def test_architecture_is_read_off_the_shapes(architecture):
 
 
 def test_unknown_keys_are_not_recognised():
-    assert recognise(["conv1.weight", "fc1.bias"]) is None
+    assert recognise(["layer1.0.weight", "fc.bias"]) is None
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])

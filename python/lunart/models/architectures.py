@@ -1,6 +1,7 @@
 """The networks by name, built from a name and arguments as a bundle or a checkpoint records them.
 
-The book's checkpoints carry no arguments: :func:`infer` reads them off the weights' shapes.
+Each network's module has its record; the book's checkpoints carry no arguments: :func:`infer` reads
+them off the weights' shapes.
 """
 
 from __future__ import annotations
@@ -13,49 +14,50 @@ from torch import Tensor, nn
 
 from lunart.bundle import Architecture
 from lunart.errors import BundleError
-from lunart.models.classifier import NoduleClassifier
-from lunart.models.unet import SegmentationUNet
+from lunart.models import cifar, classifier, unet
+from lunart.models.record import Record
 
 __all__ = [
+    "CLASSIFIER",
     "NETWORKS",
     "ROLES",
     "Architecture",
     "build",
+    "default",
     "describe",
     "infer",
     "recognise",
     "skeleton",
 ]
 
-NETWORKS: dict[str, type[nn.Module]] = {
-    "unet": SegmentationUNet,
-    "luna-classifier": NoduleClassifier,
+NETWORKS: dict[str, Record] = {
+    "unet": unet.RECORD,
+    "luna-classifier": classifier.RECORD,
+    **cifar.RECORDS,
 }
 
-#: The architecture that each role of a bundle needs.
-ROLES = {
-    "segmentation": "unet",
-    "classification": "luna-classifier",
-    "malignancy": "luna-classifier",
+#: The role of weights that make a bundle of task ``image-classification``.
+CLASSIFIER = "classifier"
+
+#: The architectures that each role may have, the usual one first. The first three are those of a
+#: bundle of task ``lung-nodules``.
+ROLES: dict[str, tuple[str, ...]] = {
+    "segmentation": ("unet",),
+    "classification": ("luna-classifier",),
+    "malignancy": ("luna-classifier",),
+    CLASSIFIER: tuple(cifar.RECORDS),
 }
 
-_DESCRIPTIONS = {
-    "unet": "a segmentation U-Net",
-    "luna-classifier": "a 3-D nodule classifier",
-}
 
-# The names that a network's state_dict starts with, to tell networks apart before any shape.
-_MARKS: dict[str, tuple[str, ...]] = {
-    "unet": ("input_batchnorm.", "unet."),
-    "luna-classifier": ("tail_batchnorm.", "block1.", "head_linear."),
-}
+def default(name: str, **arguments: Any) -> Architecture:
+    """Network ``name`` with the arguments that the book uses, but for those given.
 
-# Wide enough for any network that runs on a CPU, and for some that no machine could hold: hence
-# :func:`skeleton`.
-_RANGES: dict[str, dict[str, tuple[int, int]]] = {
-    "unet": {"in_channels": (1, 99), "depth": (2, 7), "wf": (0, 8)},
-    "luna-classifier": {"in_channels": (1, 1), "conv_channels": (1, 128), "crop_irc": (16, 256)},
-}
+    Raises ``BundleError`` for an unknown name, unknown arguments or values out of range.
+    """
+    values = {key: argument.default for key, argument in _record(name).arguments.items()}
+    architecture = Architecture(name, {**values, **arguments})
+    _checked(architecture)
+    return architecture
 
 
 def build(architecture: Architecture) -> nn.Module:
@@ -63,7 +65,7 @@ def build(architecture: Architecture) -> nn.Module:
 
     Raises ``BundleError`` for an unknown name, unknown arguments or values out of range.
     """
-    module = NETWORKS[_checked(architecture)](**_arguments(architecture))
+    module = _checked(architecture).make(**_arguments(architecture))
     return module.eval().requires_grad_(False)
 
 
@@ -79,12 +81,18 @@ def skeleton(architecture: Architecture) -> nn.Module:
 
 def describe(name: str) -> str:
     """The architecture in words, for messages."""
-    return _DESCRIPTIONS[name]
+    return NETWORKS[name].words
 
 
 def recognise(keys: Sequence[str]) -> str | None:
-    """The network that most of these ``state_dict`` keys belong to, or None."""
-    counts = {name: sum(key.startswith(marks) for key in keys) for name, marks in _MARKS.items()}
+    """The network that most of these ``state_dict`` keys belong to, or None.
+
+    Of networks that share their keys the first of :data:`NETWORKS`: dropout leaves no trace in
+    weights, nor does a penalty.
+    """
+    counts = {
+        name: sum(key.startswith(record.marks) for key in keys) for name, record in NETWORKS.items()
+    }
     best = max(counts, key=lambda name: counts[name])
     return best if counts[best] > 0 else None
 
@@ -94,46 +102,15 @@ def infer(name: str, state: Mapping[str, Tensor]) -> Architecture:
 
     Raises ``BundleError`` when a weight that tells them is missing or has an impossible shape.
     """
-    arguments = _infer_unet(state) if name == "unet" else _infer_classifier(state)
-    architecture = Architecture(name, arguments)
+    architecture = Architecture(name, _record(name).infer(state))
     _checked(architecture)
     return architecture
 
 
-def _infer_unet(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, in_channels = _shape(state, "unet.down_path.0.block.0.weight", 4)[:2]
-    levels = {key.split(".")[2] for key in state if key.startswith("unet.down_path.")}
-    wf = width.bit_length() - 1
-    if 2**wf != width:
-        raise BundleError(
-            f"unet.down_path.0.block.0.weight has {width} filters; a unet has a power of two"
-        )
-    return {"in_channels": in_channels, "depth": len(levels), "wf": wf}
-
-
-def _infer_classifier(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    conv_channels, in_channels = _shape(state, "block1.conv1.weight", 5)[:2]
-    features = _shape(state, "head_linear.weight", 2)[1]
-    crop = (32, 48, 48)
-    expected = conv_channels * 8
-    for size in crop:
-        expected *= size // 16
-    if features != expected:
-        raise BundleError(
-            f"head_linear.weight takes {features} features, a classifier of {conv_channels} "
-            f"channels and crops of {crop} has {expected}; a checkpoint of another crop must be "
-            "a .safetensors that records its architecture"
-        )
-    return {"in_channels": in_channels, "conv_channels": conv_channels, "crop_irc": list(crop)}
-
-
-def _shape(state: Mapping[str, Tensor], key: str, dimensions: int) -> tuple[int, ...]:
-    if key not in state:
-        raise BundleError(f"missing key: {key}")
-    shape = tuple(state[key].shape)
-    if len(shape) != dimensions:
-        raise BundleError(f"{key} has shape {shape}, {dimensions} axes are expected")
-    return shape
+def _record(name: str) -> Record:
+    if name not in NETWORKS:
+        raise BundleError(f"unknown architecture {name!r} (known: {', '.join(NETWORKS)})")
+    return NETWORKS[name]
 
 
 def _arguments(architecture: Architecture) -> dict[str, Any]:
@@ -143,24 +120,14 @@ def _arguments(architecture: Architecture) -> dict[str, Any]:
     }
 
 
-def _checked(architecture: Architecture) -> str:
+def _checked(architecture: Architecture) -> Record:
     name = architecture.name
-    if name not in NETWORKS:
-        raise BundleError(f"unknown architecture {name!r} (known: {', '.join(NETWORKS)})")
-    ranges = _RANGES[name]
-    if set(architecture.arguments) != set(ranges):
+    record = _record(name)
+    if set(architecture.arguments) != set(record.arguments):
         raise BundleError(
-            f"architecture {name!r} takes the arguments {sorted(ranges)}, "
+            f"architecture {name!r} takes the arguments {sorted(record.arguments)}, "
             f"found {sorted(architecture.arguments)}"
         )
     for key, value in architecture.arguments.items():
-        low, high = ranges[key]
-        triple = key == "crop_irc"
-        values = list(value) if triple and isinstance(value, (list, tuple)) else [value]
-        good = all(type(item) is int and low <= item <= high for item in values)
-        if not good or len(values) != (3 if triple else 1):
-            raise BundleError(
-                f"architecture {name!r}: {key} is {value!r}, expected "
-                f"{'three integers' if triple else 'an integer'} from {low} to {high}"
-            )
-    return name
+        record.arguments[key].check(value, f"architecture {name!r}: {key}")
+    return record

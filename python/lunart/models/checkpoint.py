@@ -25,7 +25,15 @@ from torch import Tensor, nn
 from lunart import _core
 from lunart.bundle import Architecture, sha256_of
 from lunart.errors import BundleError
-from lunart.models.architectures import ROLES, describe, infer, recognise, skeleton
+from lunart.models.architectures import (
+    CLASSIFIER,
+    ROLES,
+    describe,
+    infer,
+    recognise,
+    skeleton,
+)
+from lunart.models.images import Images
 
 METADATA_KEY = "lunart"
 
@@ -38,6 +46,7 @@ SETTINGS: dict[str, dict[str, tuple[type, float, float]]] = {
     },
     "classification": {"nodule_threshold": (float, 0.0, 1.0)},
     "malignancy": {"malignancy_threshold": (float, 0.0, 1.0)},
+    CLASSIFIER: {},
 }
 
 # Kept from the book's checkpoints; the rest is optimizer state, paths and dates.
@@ -54,6 +63,8 @@ class Checkpoint:
     pipeline: Mapping[str, float]
     source: Mapping[str, Any]
     sha256: str
+    #: Of a classifier that records them.
+    images: Images | None = None
 
     def module(self) -> nn.Module:
         """The network with these weights, in eval mode, no parameter requiring a gradient."""
@@ -61,7 +72,7 @@ class Checkpoint:
 
 
 def load_checkpoint(path: str | Path, role: str) -> Checkpoint:
-    """Read the weights for ``role`` (``segmentation``, ``classification``, ``malignancy``).
+    """Read the weights for ``role``, one of :data:`ROLES`.
 
     Raises ``BundleError`` that names the file and what is wrong: not there, not a checkpoint,
     a pickle that wants other types, another network, missing or surplus keys, wrong shapes,
@@ -77,25 +88,26 @@ def load_checkpoint(path: str | Path, role: str) -> Checkpoint:
             tensors, recorded = _read_safetensors(path)
         else:
             tensors, recorded = _read_pickle(path)
-        wanted = ROLES[role]
-        _check_network(tensors, wanted, role)
+        found = _check_network(tensors, role)
         if "architecture" in recorded:
             architecture = Architecture.from_json(recorded["architecture"], "architecture")
-            if architecture.name != wanted:
+            if architecture.name not in ROLES[role]:
+                needs = " or ".join(repr(name) for name in ROLES[role])
                 raise BundleError(
-                    f"records architecture {architecture.name!r}, the {role} needs {wanted!r}"
+                    f"records architecture {architecture.name!r}, the {role} needs {needs}"
                 )
         else:
-            architecture = infer(wanted, tensors)
+            architecture = infer(found, tensors)
         state = fitted(tensors, architecture)
         pipeline = _settings(recorded.get("pipeline", {}), role)
+        images = Images.read(recorded, architecture) if role == CLASSIFIER else None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
     sha256 = sha256_of(path)
     source = {"file": path.name, "sha256": sha256, "metadata": recorded.get("source", {})}
-    return Checkpoint(role, architecture, state, pipeline, source, sha256)
+    return Checkpoint(role, architecture, state, pipeline, source, sha256, images)
 
 
 def load_weights(path: Path, architecture: Architecture) -> nn.Module:
@@ -122,15 +134,18 @@ def save_weights(
     *,
     pipeline: Mapping[str, float] | None = None,
     source: Mapping[str, Any] | None = None,
+    images: Images | None = None,
 ) -> None:
     """Write lunart's ``.safetensors``, whole or not at all.
 
-    The same weights and records give the same bytes. Raises ``OutputError``.
+    ``images`` are a classifier's classes and preprocessing. The same weights and records give the
+    same bytes. Raises ``OutputError``.
     """
     recorded = {
         "architecture": architecture.to_json(),
         "pipeline": dict(pipeline or {}),
         "source": dict(source or {}),
+        **({} if images is None else images.to_json()),
     }
     # One metadata key only: the library does not keep the order of several.
     metadata = {METADATA_KEY: json.dumps(recorded, sort_keys=True)}
@@ -235,19 +250,22 @@ def _why_not_loaded(message: str) -> str:
     return f"not a checkpoint that can be read ({reason})"
 
 
-def _check_network(tensors: Mapping[str, Tensor], wanted: str, role: str) -> None:
+def _check_network(tensors: Mapping[str, Tensor], role: str) -> str:
+    """The network that the tensors belong to, which the role may have."""
     found = recognise(list(tensors))
+    usual = ROLES[role][0]
+    wanted = f"{describe(usual)} ({usual})" if len(ROLES[role]) == 1 else "an image classifier"
     if found is None:
         raise BundleError(
-            f"no network that lunart knows; the {role} needs {describe(wanted)} ({wanted}), "
+            f"no network that lunart knows; the {role} needs {wanted}, "
             f"found keys: {_listed(list(tensors))}"
         )
-    if found != wanted:
-        other = " or ".join(f"--{name}" for name, needs in ROLES.items() if needs == found)
+    if found not in ROLES[role]:
+        other = " or ".join(f"--{name}" for name, able in ROLES.items() if found in able)
         raise BundleError(
-            f"holds {describe(found)} ({found}); --{role} needs {describe(wanted)} ({wanted}). "
-            f"Give this file to {other}"
+            f"holds {describe(found)} ({found}); --{role} needs {wanted}. Give this file to {other}"
         )
+    return found
 
 
 def _settings(recorded: object, role: str) -> dict[str, float]:

@@ -6,8 +6,15 @@ book's. The head flattens with ``reshape``: ``view`` would forbid the channels-l
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from lunart.errors import BundleError
+from lunart.models.record import Argument, Record, State, shape_of
+
+_CROP_IRC = (32, 48, 48)
 
 
 class LunaBlock(nn.Module):
@@ -40,7 +47,7 @@ class NoduleClassifier(nn.Module):
         self,
         in_channels: int = 1,
         conv_channels: int = 8,
-        crop_irc: tuple[int, int, int] = (32, 48, 48),
+        crop_irc: tuple[int, int, int] = _CROP_IRC,
     ) -> None:
         super().__init__()
         widths = [conv_channels * 2**level for level in range(4)]
@@ -60,3 +67,31 @@ class NoduleClassifier(nn.Module):
         x = self.block4(self.block3(self.block2(self.block1(x))))
         logits = self.head_linear(torch.reshape(x, (x.shape[0], -1)))
         return logits, self.head_softmax(logits)
+
+
+def _infer(state: State) -> dict[str, Any]:
+    conv_channels, in_channels = shape_of(state, "block1.conv1.weight", 5)[:2]
+    features = shape_of(state, "head_linear.weight", 2)[1]
+    expected = conv_channels * 8
+    for size in _CROP_IRC:
+        expected *= size // 16
+    if features != expected:
+        raise BundleError(
+            f"head_linear.weight takes {features} features, a classifier of {conv_channels} "
+            f"channels and crops of {_CROP_IRC} has {expected}; a checkpoint of another crop must "
+            "be a .safetensors that records its architecture"
+        )
+    return {"in_channels": in_channels, "conv_channels": conv_channels, "crop_irc": list(_CROP_IRC)}
+
+
+RECORD = Record(
+    NoduleClassifier,
+    "a 3-D nodule classifier",
+    {
+        "in_channels": Argument(1, 1, 1),
+        "conv_channels": Argument(8, 1, 128),
+        "crop_irc": Argument(_CROP_IRC, 16, 256),
+    },
+    ("tail_batchnorm.", "block1.", "head_linear."),
+    _infer,
+)

@@ -8,8 +8,13 @@ is cropped; height and width must be multiples of ``2 ** (depth - 1)``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from lunart.errors import BundleError
+from lunart.models.record import Argument, Record, State, shape_of
 
 
 class ConvBlock(nn.Module):
@@ -92,3 +97,23 @@ class SegmentationUNet(nn.Module):
     def forward(self, hu: Tensor) -> Tensor:
         out: Tensor = self.final(self.unet(self.input_batchnorm(hu)))
         return out
+
+
+def _infer(state: State) -> dict[str, Any]:
+    width, in_channels = shape_of(state, "unet.down_path.0.block.0.weight", 4)[:2]
+    levels = {key.split(".")[2] for key in state if key.startswith("unet.down_path.")}
+    wf = width.bit_length() - 1
+    if 2**wf != width:
+        raise BundleError(
+            f"unet.down_path.0.block.0.weight has {width} filters; a unet has a power of two"
+        )
+    return {"in_channels": in_channels, "depth": len(levels), "wf": wf}
+
+
+RECORD = Record(
+    SegmentationUNet,
+    "a segmentation U-Net",
+    {"in_channels": Argument(7, 1, 99), "depth": Argument(3, 2, 7), "wf": Argument(4, 0, 8)},
+    ("input_batchnorm.", "unet."),
+    _infer,
+)
