@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart.cli import Parser, run, say
+from lunart.evaluation.roc import auc
 from lunart.training.blend.volume import Placed, Volume
 
 FEATURES = 12
@@ -55,17 +56,6 @@ def statistics(volume: Volume, piece: Placed) -> NDArray[np.float64] | None:
         (hu[ring] > -500).mean(),
     ]  # fmt: skip
     return np.array(values)
-
-
-def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks, ties counted half."""
-    order = np.argsort(scores, kind="stable")
-    _, first, counts = np.unique(scores[order], return_index=True, return_counts=True)
-    ranks = np.empty(len(scores))
-    ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
-    positive = int(truth.sum())
-    negative = len(truth) - positive
-    return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def separability(
