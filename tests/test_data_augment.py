@@ -145,9 +145,13 @@ def test_what_leaves_the_window_is_clamped():
     assert moved.max() == 1000
 
 
-def test_a_mask_stays_one_of_zeros_and_ones():
+def test_every_plane_of_a_mask_moves_along_and_stays_one_of_zeros_and_ones():
     mask = (torch.rand(20, 1, 64, 64) > 0.5).float()
-    _, marked = batch(Augmentation(), mask.expand(20, 7, 64, 64), mask)
+    hu = mask.expand(20, 7, 64, 64)
+    _, marked = batch(Augmentation(), hu, mask)
+    _, planes = batch(Augmentation(), hu, torch.cat([mask, 1 - mask], 1))
+    assert torch.equal(planes[:, :1], marked)
+    assert torch.equal(planes[:, 1:], 1 - marked)
     assert set(marked.unique().tolist()) == {0.0, 1.0}
     assert marked.dtype == mask.dtype
 

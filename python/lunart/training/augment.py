@@ -97,14 +97,14 @@ def augment_batch(
 ) -> tuple[Tensor, Tensor]:
     """The same for a batch of patches, on the device that they and the generator are on.
 
-    ``hu`` is ``(batch, slices, rows, cols)`` clamped, ``mask`` is ``(batch, 1, rows, cols)`` of 0
+    ``hu`` is ``(batch, slices, rows, cols)`` clamped, ``mask`` is ``(batch, any, rows, cols)`` of 0
     and 1 and moves along. Each patch has its own draw; slices are flipped but not moved. What lies
     beyond a patch is the patch mirrored.
     """
     import torch
     from torch.nn import functional
 
-    batch, _, rows, cols = hu.shape
+    batch, planes, rows, cols = hu.shape
     draw = torch.rand((batch, 8), generator=generator, device=hu.device)
     noise = torch.randn(hu.shape, generator=generator, device=hu.device)
     flips = torch.where(settings.flip & (draw[:, :3] < 0.5), -1.0, 1.0)
@@ -129,5 +129,5 @@ def augment_batch(
         padding_mode="reflection",
         align_corners=False,
     )
-    moved = both[:, :-1] + level.view(-1, 1, 1, 1) * noise
-    return moved.clamp(*HU_WINDOW), (both[:, -1:] > 0.5).to(mask.dtype)
+    moved = both[:, :planes] + level.view(-1, 1, 1, 1) * noise
+    return moved.clamp(*HU_WINDOW), (both[:, planes:] > 0.5).to(mask.dtype)
