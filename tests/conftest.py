@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import lunart
+import openvino_here
 import pytest
 from lively import lively_segmentation
 from lunart.bundle import ROLES, Bundle
@@ -85,6 +86,23 @@ def phantom_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generated thorax of 16 slices of 64x64: quick, for what does not depend on the picture."""
     return write(generate(11, shape_irc=(16, 64, 64)), tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def openvino_supported() -> None:
+    """Skips where the native OpenVINO engine does not run."""
+    status = openvino_here.status()
+    if not status["supported"]:
+        pytest.skip(f"OpenVINO does not run here: {status['why_not']}")
+
+
+@pytest.fixture
+def openvino_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where compiled models are kept: an empty cache of the test's own, not yet made."""
+    base = tmp_path / "cache"
+    base.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base))
+    return base / "lunart" / openvino_here.ENGINE
 
 
 @pytest.fixture(scope="session")

@@ -10,38 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino_here
 import program
 import pytest
 import spoil
-from lunart import Runner, _core
+from lunart import Runner
 from lunart.networks import open_network
 from lunart.result import Result
+from openvino_here import ENGINE
 
-ENGINE = "openvino"
 SEGMENTATION = "segmentation"
 DIGEST_BYTES = 64  # in front of a blob
 MOST_BLOBS = 32
 OTHERS_UID = 65534
 
 
-def _status() -> dict[str, Any]:
-    return next(engine for engine in _core.engines() if engine["name"] == ENGINE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _supported() -> None:
-    status = _status()
-    if not status["supported"]:
-        pytest.skip(f"OpenVINO does not run here: {status['why_not']}")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where compiled models are kept: an empty cache of the test's own, not yet made."""
-    base = tmp_path / "cache"
-    base.mkdir()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(base))
-    return base / "lunart" / ENGINE
+pytestmark = pytest.mark.usefixtures("openvino_supported", "openvino_cache")
 
 
 @pytest.fixture(scope="module")
@@ -76,27 +60,27 @@ def _blobs(cache: Path) -> list[Path]:
 
 
 def test_compiled_models_are_kept_for_this_user_alone(
-    bundle: Path, small_scan: Path, cache: Path, plain: list[Any]
+    bundle: Path, small_scan: Path, openvino_cache: Path, plain: list[Any]
 ) -> None:
     result = _run(bundle, small_scan)
     assert _found(result) == plain
     assert _codes(result) == set()
-    assert cache.stat().st_mode & 0o777 == 0o700
-    assert cache.parent.stat().st_mode & 0o777 == 0o700
-    assert len(_blobs(cache)) == len(spoil.manifest_of(bundle)["models"])
+    assert openvino_cache.stat().st_mode & 0o777 == 0o700
+    assert openvino_cache.parent.stat().st_mode & 0o777 == 0o700
+    assert len(_blobs(openvino_cache)) == len(spoil.manifest_of(bundle)["models"])
 
 
 def test_the_second_start_uses_what_the_first_kept(
-    bundle: Path, small_scan: Path, cache: Path, plain: list[Any]
+    bundle: Path, small_scan: Path, openvino_cache: Path, plain: list[Any]
 ) -> None:
     _run(bundle, small_scan)
-    before = [(path.name, path.read_bytes()) for path in _blobs(cache)]
+    before = [(path.name, path.read_bytes()) for path in _blobs(openvino_cache)]
     second = _run(bundle, small_scan)
     assert _found(second) == plain
     assert _codes(second) == set()
-    assert [(path.name, path.read_bytes()) for path in _blobs(cache)] == before
+    assert [(path.name, path.read_bytes()) for path in _blobs(openvino_cache)] == before
     # The two classifiers under each other's name: what answers now can only come from there.
-    small, *_, large = _blobs(cache)
+    small, *_, large = _blobs(openvino_cache)
     contents = small.read_bytes(), large.read_bytes()
     large.write_bytes(contents[0])
     small.write_bytes(contents[1])
@@ -104,7 +88,7 @@ def test_the_second_start_uses_what_the_first_kept(
 
 
 def test_another_network_in_the_same_place_is_not_taken_from_the_cache(
-    bundle: Path, tmp_path: Path, cache: Path
+    bundle: Path, tmp_path: Path, openvino_cache: Path
 ) -> None:
     """Also when file times and sizes tell nothing."""
     crops = np.random.default_rng(0).uniform(-1000, 400, (1, 1, 32, 48, 48)).astype(np.float32)
@@ -116,16 +100,16 @@ def test_another_network_in_the_same_place_is_not_taken_from_the_cache(
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     two = open_network(spoil.rehash(changed), "classification", ENGINE)(crops)
     assert abs(one["logits"] - two["logits"]).max() > 1e-3
-    assert len(_blobs(cache)) == 2
+    assert len(_blobs(openvino_cache)) == 2
 
 
-def test_each_way_to_compile_has_a_blob_of_its_own(bundle: Path, cache: Path) -> None:
+def test_each_way_to_compile_has_a_blob_of_its_own(bundle: Path, openvino_cache: Path) -> None:
     ways = [(1, "f32"), (2, "f32")]
-    if "bf16" in _status()["precisions"]:
+    if "bf16" in openvino_here.status()["precisions"]:
         ways.append((2, "bf16"))
     for threads, precision in ways * 2:
         open_network(bundle, SEGMENTATION, ENGINE, threads, precision)
-    assert len(_blobs(cache)) == len(ways)
+    assert len(_blobs(openvino_cache)) == len(ways)
 
 
 def _signed(payload: bytes) -> bytes:
@@ -159,26 +143,31 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_blob_changes_no_result_and_is_replaced(
-    damage: str, bundle: Path, small_scan: Path, cache: Path, plain: list[Any]
+    damage: str, bundle: Path, small_scan: Path, openvino_cache: Path, plain: list[Any]
 ) -> None:
     _run(bundle, small_scan)
-    before = {path: path.read_bytes() for path in _blobs(cache)}
+    before = {path: path.read_bytes() for path in _blobs(openvino_cache)}
     for path, content in before.items():
         path.write_bytes(DAMAGES[damage](content))
     result = _run(bundle, small_scan)
     assert _found(result) == plain
     assert _codes(result) == {"model-cache"}
     assert "removed and compiled again" in _text_of(result, "model-cache")
-    assert {path.name for path in _blobs(cache)} == {path.name for path in before}
+    assert {path.name for path in _blobs(openvino_cache)} == {path.name for path in before}
     assert _codes(_run(bundle, small_scan)) == set()
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "unreadable-size"])
 def test_what_is_no_file_in_the_cache_is_not_read(
-    kind: str, bundle: Path, small_scan: Path, cache: Path, tmp_path: Path, plain: list[Any]
+    kind: str,
+    bundle: Path,
+    small_scan: Path,
+    openvino_cache: Path,
+    tmp_path: Path,
+    plain: list[Any],
 ) -> None:
     _run(bundle, small_scan)
-    for path in _blobs(cache):
+    for path in _blobs(openvino_cache):
         if kind == "unreadable-size":
             os.truncate(path, 2**40)
             continue
@@ -257,16 +246,16 @@ def test_without_a_folder_of_its_own_it_runs_and_says_so(
     prepare: Callable[[Path, pytest.MonkeyPatch], str],
     bundle: Path,
     small_scan: Path,
-    cache: Path,
+    openvino_cache: Path,
     plain: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    why = prepare(cache, monkeypatch)
+    why = prepare(openvino_cache, monkeypatch)
     result = _run(bundle, small_scan)
     assert _found(result) == plain
     assert _codes(result) == {"no-model-cache"}
     assert why in _text_of(result, "no-model-cache")
-    assert not list(cache.glob("*.blob"))
+    assert not list(openvino_cache.glob("*.blob"))
 
 
 def test_the_home_folder_holds_the_cache_when_nothing_else_is_said(
@@ -278,7 +267,9 @@ def test_the_home_folder_holds_the_cache_when_nothing_else_is_said(
     assert len(_blobs(tmp_path / ".cache" / "lunart" / ENGINE)) == 1
 
 
-def test_a_full_disk_costs_only_the_cache(bundle: Path, small_scan: Path, cache: Path) -> None:
+def test_a_full_disk_costs_only_the_cache(
+    bundle: Path, small_scan: Path, openvino_cache: Path
+) -> None:
     """A file-size limit stands in for the disk."""
     import resource
 
@@ -288,22 +279,22 @@ def test_a_full_disk_costs_only_the_cache(bundle: Path, small_scan: Path, cache:
     arguments = (small_scan, f"--bundle={bundle}", f"--engine={ENGINE}", "--region=off")
     result = program.result_of(*arguments, preexec_fn=limit)
     assert "no-model-cache" in {warning["code"] for warning in result["warnings"]}
-    assert list(cache.iterdir()) == []
+    assert list(openvino_cache.iterdir()) == []
 
 
-def test_old_blobs_make_room(bundle: Path, cache: Path) -> None:
-    cache.mkdir(parents=True)
+def test_old_blobs_make_room(bundle: Path, openvino_cache: Path) -> None:
+    openvino_cache.mkdir(parents=True)
     for k in range(40):
-        old = cache / f"{k:064d}.blob"
+        old = openvino_cache / f"{k:064d}.blob"
         old.write_bytes(b"of an older version")
         os.utime(old, (k, k))
     open_network(bundle, SEGMENTATION, ENGINE)
-    names = sorted(path.name for path in cache.iterdir())
+    names = sorted(path.name for path in openvino_cache.iterdir())
     assert len(names) == MOST_BLOBS
     assert f"{39:064d}.blob" in names
     assert f"{0:064d}.blob" not in names
 
 
-def test_listing_the_engines_leaves_nothing_behind(cache: Path) -> None:
+def test_listing_the_engines_leaves_nothing_behind(openvino_cache: Path) -> None:
     assert program.run("--engines").returncode == 0
-    assert not cache.parent.exists()
+    assert not openvino_cache.parent.exists()

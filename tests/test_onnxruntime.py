@@ -493,17 +493,33 @@ def _no_apt(tools: Path) -> None:
         (tools / name).symlink_to(shutil.which(name) or "")
 
 
-def _no_network(tools: Path) -> None:
+def _apt_that(tools: Path, script: str) -> None:
+    """Every tool but apt-get, which is ``script``."""
     for folder in ("/usr/bin", "/bin"):
         for path in Path(folder).iterdir():
             if path.name != "apt-get" and not (tools / path.name).exists():
                 (tools / path.name).symlink_to(path)
-    (tools / "apt-get").write_text("#!/bin/sh\necho 'E: no route to the mirror'\nexit 100\n")
+    (tools / "apt-get").write_text(f"#!/bin/sh\n{script}\n")
     (tools / "apt-get").chmod(0o755)
 
 
+def _no_mirror(tools: Path) -> None:
+    _apt_that(tools, "exit 0")
+
+
+def _no_network(tools: Path) -> None:
+    mirror = "echo https://mirror.invalid/debian/"
+    fail = "echo 'E: no route to the mirror'; exit 100"
+    _apt_that(tools, f'case "$*" in indextargets*) {mirror};; *) {fail};; esac')
+
+
 @pytest.mark.parametrize(
-    ("spoil_tools", "said"), [(_no_apt, "apt-get"), (_no_network, "no route to the mirror")]
+    ("spoil_tools", "said"),
+    [
+        (_no_apt, "apt-get"),
+        (_no_mirror, "no mirror of Debian"),
+        (_no_network, "no route to the mirror"),
+    ],
 )
 def test_without_apt_or_network_the_headers_stay_away_and_it_is_said(
     spoil_tools: Callable[[Path], None], said: str, tmp_path: Path

@@ -15,40 +15,23 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import lunart
 import numpy as np
+import openvino_here
 import program
 import pytest
 import spoil
-from lunart import Runner, _core
+from lunart import Runner
 from lunart.errors import EngineError
 from lunart.networks import FloatArray, open_network
+from openvino_here import ENGINE
 
-ENGINE = "openvino"
 PACKAGE = Path(lunart.__file__).parent
 SEGMENTATION = "segmentation"
 
 
-def _status() -> dict[str, Any]:
-    return next(engine for engine in _core.engines() if engine["name"] == ENGINE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _supported() -> None:
-    status = _status()
-    if not status["supported"]:
-        pytest.skip(f"OpenVINO does not run here: {status['why_not']}")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where compiled models are kept: an empty cache of the test's own, not yet made."""
-    base = tmp_path / "cache"
-    base.mkdir()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(base))
-    return base / "lunart" / ENGINE
+pytestmark = pytest.mark.usefixtures("openvino_supported", "openvino_cache")
 
 
 def _onnx(bundle: Path, model: str = SEGMENTATION) -> Path:
@@ -166,7 +149,7 @@ def test_a_weight_that_differs_in_its_last_bit_is_found(bundle: Path, tmp_path: 
 def test_bf16_on_a_processor_without_it_is_5_and_says_what_works(
     bundle: Path, small_scan: Path
 ) -> None:
-    if "bf16" in _status()["precisions"]:
+    if "bf16" in openvino_here.status()["precisions"]:
         pytest.skip("this processor computes in bf16")
     arguments = (small_scan, f"--bundle={bundle}", f"--engine={ENGINE}", "--precision=bf16")
     message = program.refused(5, *arguments)
@@ -176,7 +159,7 @@ def test_bf16_on_a_processor_without_it_is_5_and_says_what_works(
 
 def test_what_openvino_cannot_compile_is_5_and_one_line(bundle: Path, small_scan: Path) -> None:
     """It lists bf16 by the processor and not by the instruction set it is limited to."""
-    if "bf16" not in _status()["precisions"]:
+    if "bf16" not in openvino_here.status()["precisions"]:
         pytest.skip("this processor does not compute in bf16")
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     arguments = (small_scan, f"--bundle={bundle}", f"--engine={ENGINE}", "--precision=bf16")
@@ -273,12 +256,12 @@ def test_a_broken_installation_is_5_and_named(
     break_it: Callable[[Path], None],
     said: str,
     installed: Path,
-    cache: Path,
+    openvino_cache: Path,
     bundle: Path,
     small_scan: Path,
 ) -> None:
     break_it(installed)
-    done = _run_installed(installed, cache, small_scan, f"--bundle={bundle}")
+    done = _run_installed(installed, openvino_cache, small_scan, f"--bundle={bundle}")
     assert done.returncode == 5, (done.returncode, done.stderr)
     assert done.stderr.startswith("luna_infer: error: openvino: ")
     assert done.stderr.count("\n") == 1, done.stderr
@@ -286,9 +269,9 @@ def test_a_broken_installation_is_5_and_named(
 
 
 def test_an_installation_is_found_without_any_environment(
-    installed: Path, cache: Path, bundle: Path, small_scan: Path
+    installed: Path, openvino_cache: Path, bundle: Path, small_scan: Path
 ) -> None:
-    done = _run_installed(installed, cache, small_scan, f"--bundle={bundle}")
+    done = _run_installed(installed, openvino_cache, small_scan, f"--bundle={bundle}")
     assert done.returncode == 0, done.stderr
 
 
@@ -326,7 +309,7 @@ def test_it_answers_as_pytorch_does(
 
 @pytest.mark.usefixtures("_one_thread")
 def test_bf16_is_near_and_named(bundle: Path, small_scan: Path) -> None:
-    if "bf16" not in _status()["precisions"]:
+    if "bf16" not in openvino_here.status()["precisions"]:
         pytest.skip("this processor does not compute in bf16")
     array = _input((1, 7, 64, 64))
     expected = open_network(bundle, SEGMENTATION, "eager")(array)["probability"]

@@ -24,7 +24,7 @@ command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
 [ -f "$KEYRING" ] || fail "$KEYRING is absent: apt-get install debian-archive-keyring"
 
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/*$') ||
-  mirror=http://deb.debian.org/debian
+  fail "apt names no mirror of Debian (apt-get indextargets)"
 
 mkdir -p "$(dirname "$target")"
 # Beside the target, so that the last step is a rename: there whole, or not at all.
