@@ -31,22 +31,31 @@ constexpr float kAdd = 1e-4F;
 
 #if defined(__x86_64__)
 
+// Inlined, so that they are compiled for the instructions of the loop that calls them.
+template <class Vector, std::size_t n>
+[[gnu::always_inline]] inline void begin(Vector (&x)[n]) {
+#pragma GCC unroll 24
+  for (std::size_t k = 0; k < n; ++k) x[k] = Vector{} + static_cast<float>(k);
+}
+
+template <class Vector, std::size_t n>
+[[gnu::always_inline]] inline float sum_of(const Vector (&x)[n]) {
+  Vector sum = x[0];
+#pragma GCC unroll 24
+  for (std::size_t k = 1; k < n; ++k) sum += x[k];
+  return sum[0] + sum[1];
+}
+
 __attribute__((target("avx512f"))) float run_avx512(std::int64_t rounds) {
   const __m512 keep = _mm512_set1_ps(kKeep);
   const __m512 add = _mm512_set1_ps(kAdd);
   __m512 x[kWideChains];
-#pragma GCC unroll 24
-  for (int k = 0; k < kWideChains; ++k) x[k] = _mm512_set1_ps(static_cast<float>(k));
+  begin(x);
   for (std::int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 24
     for (int k = 0; k < kWideChains; ++k) x[k] = _mm512_fmadd_ps(x[k], keep, add);
   }
-  __m512 sum = x[0];
-#pragma GCC unroll 24
-  for (int k = 1; k < kWideChains; ++k) sum = _mm512_add_ps(sum, x[k]);
-  std::array<float, 16> lanes{};
-  _mm512_storeu_ps(lanes.data(), sum);
-  return lanes.front() + lanes.back();
+  return sum_of(x);
 }
 
 __attribute__((target("avx512f,avx512bf16"))) float run_avx512_bf16(std::int64_t rounds) {
@@ -54,36 +63,24 @@ __attribute__((target("avx512f,avx512bf16"))) float run_avx512_bf16(std::int64_t
   const auto ones = (__m512bh)_mm512_set1_epi16(0x3f80);
   const auto tiny = (__m512bh)_mm512_set1_epi16(0x3380);
   __m512 x[kWideChains];
-#pragma GCC unroll 24
-  for (int k = 0; k < kWideChains; ++k) x[k] = _mm512_set1_ps(static_cast<float>(k));
+  begin(x);
   for (std::int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 24
     for (int k = 0; k < kWideChains; ++k) x[k] = _mm512_dpbf16_ps(x[k], ones, tiny);
   }
-  __m512 sum = x[0];
-#pragma GCC unroll 24
-  for (int k = 1; k < kWideChains; ++k) sum = _mm512_add_ps(sum, x[k]);
-  std::array<float, 16> lanes{};
-  _mm512_storeu_ps(lanes.data(), sum);
-  return lanes.front() + lanes.back();
+  return sum_of(x);
 }
 
 __attribute__((target("avx2,fma"))) float run_avx2(std::int64_t rounds) {
   const __m256 keep = _mm256_set1_ps(kKeep);
   const __m256 add = _mm256_set1_ps(kAdd);
   __m256 x[kChains];
-#pragma GCC unroll 12
-  for (int k = 0; k < kChains; ++k) x[k] = _mm256_set1_ps(static_cast<float>(k));
+  begin(x);
   for (std::int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
     for (int k = 0; k < kChains; ++k) x[k] = _mm256_fmadd_ps(x[k], keep, add);
   }
-  __m256 sum = x[0];
-#pragma GCC unroll 12
-  for (int k = 1; k < kChains; ++k) sum = _mm256_add_ps(sum, x[k]);
-  std::array<float, 8> lanes{};
-  _mm256_storeu_ps(lanes.data(), sum);
-  return lanes.front() + lanes.back();
+  return sum_of(x);
 }
 
 #endif
