@@ -407,6 +407,20 @@ def test_the_program_says_4_on_one_line(copy: Path, small_scan: Path) -> None:
         assert "halo" in program.refused(4, task, f"--bundle={copy}")
 
 
+@pytest.mark.parametrize(
+    "path", [("verification", "limits", "least_power"), ("verification", "precisions"),
+             ("pipeline", "halo"), ("models", "segmentation", "multiple_of")],
+)  # fmt: skip
+def test_a_key_of_a_newer_lunart_says_to_export_again(path: tuple[str, ...], copy: Path) -> None:
+    def drop(manifest: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            manifest = manifest[key]
+        del manifest[path[-1]]
+
+    spoil.change(copy, drop)
+    _refused(_native, copy, f"{path[-1]} is missing", "older lunart", "luna-export")
+
+
 def test_a_manifest_too_large_is_refused(copy: Path) -> None:
     path = copy / "manifest.json"
     with path.open("r+b") as stream:

@@ -67,7 +67,7 @@ def _noise(shape: tuple[int, ...]) -> NDArray[np.int16]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no scan is named"),
+        ([], "no scan or picture is named"),
         (["scan.mhd", "--bogus"], "--bogus"),
         (["--bogus", "scan.mhd"], "--bogus"),
         (["scan.mhd", "-x"], "-x"),
@@ -474,7 +474,7 @@ def test_help_lists_every_option_and_exit_code() -> None:
         assert f"--{option}" in done.stdout
     codes = {error.exit_code for error in LunartError.__subclasses__()} | {0, 1, 130}
     listed = {int(word) for word in done.stdout.split() if word.isdecimal()}
-    assert codes == {0, 1, 2, 3, 4, 5, 6, 7, 130}
+    assert codes == {0, 1, 2, 3, 4, 5, 6, 7, 8, 130}
     assert codes <= listed
     assert max(map(len, done.stdout.splitlines())) <= 100
 

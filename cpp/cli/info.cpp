@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bundle/bundle.hpp"
+#include "lunart/image.hpp"
 
 namespace lunart::cli {
 namespace {
@@ -29,6 +30,15 @@ Json scan_json(const std::filesystem::path& path) {
           {"compressed", h.compressed}};
 }
 
+Json picture_json(const std::filesystem::path& path) {
+  const ImageHeader h = read_image_header(path);
+  return {{"path", path.string()}, {"rows", h.rows}, {"cols", h.cols}, {"format", h.format}};
+}
+
+std::string_view name_of(BundleTask task) {
+  return task == BundleTask::image_classification ? "image-classification" : "lung-nodules";
+}
+
 Json bundle_json(const std::filesystem::path& folder) {
   const Bundle bundle = open_bundle(folder);
   Json models = Json::object();
@@ -39,11 +49,14 @@ Json bundle_json(const std::filesystem::path& folder) {
     }
     models[name] = {{"artifacts", artifacts}};
   }
-  return {{"path", folder.string()},
-          {"name", bundle.manifest.name},
-          {"sha256", bundle.sha256},
-          {"torch", bundle.manifest.torch_version},
-          {"models", models}};
+  Json json{{"path", folder.string()},
+            {"name", bundle.manifest.name},
+            {"task", name_of(bundle.manifest.task)},
+            {"sha256", bundle.sha256},
+            {"torch", bundle.manifest.torch_version},
+            {"models", models}};
+  if (!bundle.manifest.images.classes.empty()) json["classes"] = bundle.manifest.images.classes;
+  return json;
 }
 
 // "key: value" lines, one level of indentation for what lies deeper.
@@ -63,8 +76,16 @@ void append_text(const Json& json, const std::string& indent, std::string& out) 
 
 std::string describe(const Options& options, bool as_json) {
   Json scans = Json::array();
-  for (const auto& scan : options.scans) scans.push_back(scan_json(scan));
+  Json pictures = Json::array();
+  for (const auto& path : options.scans) {
+    if (is_picture(path)) {
+      pictures.push_back(picture_json(path));
+    } else {
+      scans.push_back(scan_json(path));
+    }
+  }
   Json all{{"schema", "lunart.info/1"}, {"scans", scans}};
+  if (!pictures.empty()) all["pictures"] = pictures;
   // A scan can be looked at without any bundle.
   std::error_code error;
   if (options.scans.empty() || std::filesystem::exists(options.runner.bundle, error)) {
@@ -72,9 +93,11 @@ std::string describe(const Options& options, bool as_json) {
   }
   if (as_json) return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   std::string text;
-  for (const Json& scan : scans) {
-    append_text(scan, "", text);
-    text += '\n';
+  for (const Json* const list : {&scans, &pictures}) {
+    for (const Json& input : *list) {
+      append_text(input, "", text);
+      text += '\n';
+    }
   }
   if (all.contains("bundle")) append_text({{"bundle", all["bundle"]}}, "", text);
   return text;

@@ -10,13 +10,16 @@
 #include <optional>
 #include <utility>
 
+#include "cli/classify.hpp"
 #include "cli/first_scan.hpp"
 #include "cli/info.hpp"
 #include "cli/options.hpp"
+#include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "cli/vector_width.hpp"
-#include "io/atomic_file.hpp"
+#include "lunart/image.hpp"
 #include "lunart/report.hpp"
+#include "lunart/task.hpp"
 
 namespace lunart::cli {
 namespace {
@@ -43,36 +46,7 @@ void report_write_errors() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-void print(const std::string& text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  if (!written || std::fflush(stdout) != 0) {
-    throw Error(Errc::output, "standard output cannot be written");
-  }
-}
-
-void deliver(const std::optional<std::string>& target, const std::string& text) {
-  if (!target) return;
-  if (*target == "-") {
-    print(text);
-  } else {
-    write_file_atomically(*target, text);
-  }
-}
-
-// A result as one line, for files that hold several.
-std::string as_line(const std::string& json) {
-  std::string line;
-  for (std::size_t k = 0; k < json.size(); ++k) {
-    if (json[k] != '\n') {
-      line += json[k];
-      continue;
-    }
-    while (k + 1 < json.size() && json[k + 1] == ' ') ++k;  // indentation
-  }
-  return line;
-}
-
-int infer(const Options& o) {
+int find_nodules(const Options& o) {
   auto first = std::make_unique<FirstScan>(o.scans.front());
   Runner runner(o.runner);
   watch_interrupts();
@@ -111,6 +85,17 @@ int infer(const Options& o) {
   }
   if (stop) throw *stop;
   return status;
+}
+
+int infer(const Options& o) {
+  if (task_of(o.runner.bundle) == BundleTask::image_classification) return classify(o);
+  for (const auto& scan : o.scans) {
+    if (!is_picture(scan)) continue;
+    throw Error(Errc::scan, scan.string() + ": is a picture, and " + o.runner.bundle.string() +
+                                " finds nodules in CT scans (.mhd, .mha); name a bundle that "
+                                "classifies images with --bundle");
+  }
+  return find_nodules(o);
 }
 
 int check_bundle(const Options& o) {

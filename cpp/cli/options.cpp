@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -114,10 +115,17 @@ void apply(int letter, Options& o) {
   }
 }
 
+void note_if_of_scans(int letter, Options& o) {
+  constexpr std::array kOfScans{kRegion, kThreshold, kAllCandidates, kCsv, kMask, kRegionMask};
+  if (std::ranges::find(kOfScans, letter) == kOfScans.end()) return;
+  const auto* const found = std::ranges::find(kOptions, letter, &option::val);
+  o.of_scans.push_back(std::string("--") + found->name);
+}
+
 void check(const Options& o) {
-  if (o.task == Task::infer && o.scans.empty()) misuse("no scan is named");
+  if (o.task == Task::infer && o.scans.empty()) misuse("no scan or picture is named");
   if (o.task == Task::selfcheck && !o.scans.empty()) {
-    misuse("--selfcheck takes no scan; it runs the bundle's own");
+    misuse("--selfcheck takes no scan or picture; it runs the bundle's own");
   }
   if (o.task == Task::engines && !o.scans.empty()) misuse("--engines takes no scan");
   if (o.task != Task::infer && (o.csv || o.mask || o.region_mask)) {
@@ -177,6 +185,7 @@ Options parse(int argc, char** argv) {
     if (letter == '?') misuse(refused_option(argv) + " is unknown or takes no value");
     if (letter == ':') misuse(refused_option(argv) + " needs a value");
     apply(letter, o);
+    note_if_of_scans(letter, o);
   }
   for (int k = optind; k < argc; ++k) o.scans.emplace_back(argv[k]);
   if (o.task == Task::help || o.task == Task::version) return o;
@@ -187,9 +196,11 @@ Options parse(int argc, char** argv) {
 
 std::string help() {
   std::string text =
-      R"(Finds lung nodules in CT scans (.mhd, .mha) with the networks of a bundle.
+      R"(Finds lung nodules in CT scans (.mhd, .mha), or says what a picture (.png, .jpg) shows, with
+the networks of a bundle.
 
 luna_infer SCAN... [options]
+luna_infer --bundle DIR PICTURE... [options]
 
   --bundle DIR         bundle to run [exported/luna here or next to the program]
   --engine NAME        auto, or an engine of those that --engines lists [auto]
@@ -199,26 +210,28 @@ luna_infer SCAN... [options]
   --region lungs|off   search the lungs, or whole slices as the book does [lungs]
   --threshold P        probability above which a candidate is a nodule [the bundle's]
   --all-candidates     report every candidate, not only the nodules
-  --json FILE|-        result as lunart.result/1; one object a line for several scans
+  --json FILE|-        result as lunart.result/1, of a picture as lunart.classification/1; one
+                       object a line for several
   --csv FILE|-         result in LUNA16's submission form
   --mask FILE.mhd      label mask in the scan's geometry
   --region-mask FILE.mhd
                        lung region in the scan's geometry
   --progress bar|json|none
                        progress with time left, on standard error [bar]
-  --info               show what the scans and the bundle are, without inference
+  --info               show what the scans or pictures and the bundle are, without inference
   --engines            list the engines: what runs here, its version, or why it does not
   --selfcheck          prove the bundle on this machine with its golden data
   --version            print the version
   --help               print this
 
-A table goes to standard output unless "-" asks for JSON or CSV there. Environment:
-LUNART_ENGINE replaces --engine auto.
+A table goes to standard output unless "-" asks for JSON or CSV there. Pictures have no --region,
+--threshold, --all-candidates, --csv, --mask, --region-mask. Environment: LUNART_ENGINE replaces
+--engine auto.
 
 Exit codes: 0 done, with or without nodules
 )";
   for (const Errc code : {Errc::usage, Errc::scan, Errc::bundle, Errc::engine, Errc::check,
-                          Errc::output, Errc::interrupted, Errc::internal}) {
+                          Errc::output, Errc::data, Errc::interrupted, Errc::internal}) {
     text += "  " + std::to_string(exit_code(code)) + " " + std::string(sentence(code)) + "\n";
   }
   return text + "Research software, no medical device.\n";

@@ -15,9 +15,10 @@ enum class ProgressStyle { bar, json, none };
 
 struct Options {
   Task task{Task::infer};
-  std::vector<std::filesystem::path> scans;
+  std::vector<std::filesystem::path> scans;  // or pictures
   RunnerOptions runner;
   bool all_candidates{false};
+  std::vector<std::string> of_scans{};  // options that were given and have no meaning for pictures
   ProgressStyle progress{ProgressStyle::bar};
   // Where results go; "-" is standard output.
   std::optional<std::string> json, csv, mask, region_mask;

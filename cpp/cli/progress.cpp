@@ -16,6 +16,10 @@ using Clock = std::chrono::steady_clock;
 
 volatile std::sig_atomic_t interrupted = 0;
 
+void throw_when_interrupted() {
+  if (interrupted != 0) throw Error(Errc::interrupted, "interrupted before the work was finished");
+}
+
 double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
 }
@@ -25,8 +29,7 @@ class Reporter {
   explicit Reporter(ProgressStyle style) : style_(style), terminal_(isatty(STDERR_FILENO) == 1) {}
 
   void operator()(const Progress& p) {
-    if (interrupted != 0)
-      throw Error(Errc::interrupted, "interrupted before the scan was finished");
+    throw_when_interrupted();
     if (style_ == ProgressStyle::none) return;
     const bool first = shown_ == Clock::time_point{} || p.stage != stage_;
     if (first) {
@@ -91,6 +94,10 @@ void watch_interrupts() {
     interrupted = 1;
     std::signal(SIGINT, SIG_DFL);
   });
+}
+
+Tick interrupt_tick() {
+  return throw_when_interrupted;
 }
 
 ProgressCallback progress_of(ProgressStyle style) {

@@ -12,6 +12,9 @@ void stop_on_interrupt();
 // From now on Ctrl-C makes the next progress report throw Errc::interrupted; a second one kills.
 void watch_interrupts();
 
+// Throws Errc::interrupted after Ctrl-C.
+[[nodiscard]] Tick interrupt_tick();
+
 // One scan's progress. A bar is redrawn on a terminal and written as a line a stage elsewhere.
 [[nodiscard]] ProgressCallback progress_of(ProgressStyle style);
 

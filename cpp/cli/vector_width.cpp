@@ -1,12 +1,13 @@
 #include "cli/vector_width.hpp"
 
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+
+#include "engines/registry.hpp"
 
 namespace lunart::cli {
 namespace {
@@ -31,9 +32,8 @@ bool computes_512_bits_in_halves() {
 #endif
 
 bool openvino_will_run(const std::string& engine) {
-  if (engine != "auto") return engine == "openvino";
-  const char* forced = std::getenv("LUNART_ENGINE");
-  return forced == nullptr || *forced == '\0' || std::strcmp(forced, "openvino") == 0;
+  const std::string wanted = wanted_engine(engine);
+  return wanted == "auto" || wanted == "openvino";
 }
 
 }  // namespace

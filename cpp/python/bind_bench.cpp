@@ -45,7 +45,9 @@ std::vector<BoundBox> segmented_boxes(const Volume& scan, const std::filesystem:
                                       bool lungs) {
   const Tick tick = signal_tick();
   const py::gil_scoped_release no_gil;
-  const PipelineSettings settings = open_bundle(folder).manifest.pipeline;
+  const Bundle bundle = open_bundle(folder);
+  require_task(bundle, BundleTask::lung_nodules);
+  const PipelineSettings& settings = bundle.manifest.pipeline;
   const Volume volume =
       settings.orient_to_lps ? orient(scan, nearest_lps(scan.geometry), tick) : scan;
   std::optional<LungRegion> region;

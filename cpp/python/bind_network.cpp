@@ -86,6 +86,8 @@ void bind_network(py::module_& m) {
       py::arg("name") = py::none(),
       "The native engines in the order of auto: what runs here, or why it does not. With a name\n"
       "only that one, and no other library is opened.");
+  m.def("wanted_engine", &wanted_engine, py::arg("name"),
+        "The engine that is meant: LUNART_ENGINE, where it is set, instead of auto.");
   py::class_<BoundNetwork>(m, "Network", "One model of a bundle in a native engine.")
       .def(py::init<const std::filesystem::path&, const std::string&, const std::string&, int,
                     const std::string&>(),

@@ -9,36 +9,13 @@
 #include "lunart/report.hpp"
 #include "lunart/runner.hpp"
 #include "module.hpp"
+#include "python/callable_network.hpp"
 #include "python/signal_tick.hpp"
-#include "python/tensors.hpp"
 
 namespace py = pybind11;
 
 namespace lunart {
 namespace {
-
-// Deletes under the GIL what C++ may drop without it.
-template <class T>
-std::shared_ptr<T> held_by_cpp(T object) {
-  return {new T(std::move(object)), [](T* p) {
-            const py::gil_scoped_acquire gil;
-            delete p;
-          }};
-}
-
-NetworkFunction network_of(py::function function) {
-  return [held = held_by_cpp(std::move(function))](const TensorView& input) {
-    const py::gil_scoped_acquire gil;
-    const py::object returned = (*held)(to_numpy(input.shape, input.data));
-    std::vector<Tensor> outputs;
-    for (const py::handle output : returned) {
-      const FloatArray array = FloatArray::ensure(output);
-      if (!array) throw py::type_error("a network returned something that is no array of numbers");
-      outputs.push_back(to_tensor(array));
-    }
-    return outputs;
-  };
-}
 
 ProgressCallback progress_of(const std::optional<py::function>& function) {
   Tick signals = signal_tick();
@@ -130,19 +107,15 @@ namespace {
 
 Runner make_runner(const std::filesystem::path& bundle, const std::string& engine, int threads,
                    const std::string& region, std::optional<double> threshold,
-                   const std::optional<std::map<std::string, py::function>>& networks,
-                   const std::string& version, const std::string& precision) {
+                   const std::optional<PythonNetworks>& networks, const std::string& version,
+                   const std::string& precision) {
   RunnerOptions options{.bundle = bundle,
                         .engine = engine,
                         .precision = precision_of(precision),
                         .threads = threads,
                         .region = region_of(region),
                         .threshold = threshold};
-  if (networks) {
-    CallableEngine callable{{.name = engine, .version = version}, {}};
-    for (const auto& [name, function] : *networks) callable.networks[name] = network_of(function);
-    options.callable = std::move(callable);
-  }
+  if (networks) options.callable = callable_engine(engine, version, *networks);
   const py::gil_scoped_release no_gil;
   return Runner(std::move(options));
 }

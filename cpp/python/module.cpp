@@ -23,6 +23,7 @@ const char* class_of(Errc code) {
     case Errc::engine: return "EngineError";
     case Errc::check: return "CheckError";
     case Errc::output: return "OutputError";
+    case Errc::data: return "DataError";
     case Errc::interrupted:
     case Errc::internal: break;
   }
@@ -33,7 +34,7 @@ const char* class_of(Errc code) {
 std::vector<std::pair<int, std::string>> exit_codes() {
   std::vector<std::pair<int, std::string>> list;
   for (const Errc code : {Errc::internal, Errc::usage, Errc::scan, Errc::bundle, Errc::engine,
-                          Errc::check, Errc::output, Errc::interrupted}) {
+                          Errc::check, Errc::output, Errc::data, Errc::interrupted}) {
     list.emplace_back(exit_code(code), sentence(code));
   }
   return list;
@@ -74,6 +75,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("exit_codes", &lunart::exit_codes,
         "Every kind of error: (exit code of a program, sentence).");
   lunart::bind_bench(m);
+  lunart::bind_classifier(m);
   lunart::bind_io(m);
   lunart::bind_network(m);
   lunart::bind_pipeline(m);

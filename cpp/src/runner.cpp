@@ -1,16 +1,13 @@
 #include "lunart/runner.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <fstream>
 #include <numbers>
 #include <span>
 
 #include "bundle/bundle.hpp"
-#include "engines/registry.hpp"
+#include "networks.hpp"
+#include "peak_memory.hpp"
 #include "pipeline/classify.hpp"
 #include "pipeline/group.hpp"
 #include "pipeline/intended_input.hpp"
@@ -18,38 +15,11 @@
 #include "pipeline/orientation.hpp"
 #include "pipeline/region.hpp"
 #include "pipeline/segment.hpp"
+#include "stopwatch.hpp"
 #include "threads.hpp"
 
 namespace lunart {
 namespace {
-
-class Stopwatch {
- public:
-  // Seconds since the last call, or since it was made.
-  double lap() {
-    const auto now = Clock::now();
-    const std::chrono::duration<double> past = now - last_;
-    last_ = now;
-    return past.count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_{Clock::now()};
-};
-
-// From the kernel's book on this program: getrusage also counts what the process held before it
-// became this program, which is the size of whoever started it.
-double peak_rss_mb() {
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    double kib = 0;
-    if (key == "VmHWM:" && status >> kib) return kib / 1024;
-  }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;  // KiB, too
-}
 
 void require_consistent(const Volume& scan) {
   const std::string source = scan.path.empty() ? "the array" : scan.path;
@@ -97,28 +67,11 @@ class Runner::Impl {
                                    "; expected a probability from 0 to 1");
     }
     bundle_ = open_bundle(options_.bundle);
+    require_task(bundle_, BundleTask::lung_nodules);
     threshold_ = options_.threshold.value_or(bundle_.manifest.pipeline.nodule_threshold);
-    if (options_.callable) {
-      if (options_.precision != Precision::f32) {
-        throw Error(Errc::usage, options_.callable->info.name +
-                                     " computes in f32 only; leave precision out, or take engine "
-                                     "openvino");
-      }
-      info_ = options_.callable->info;
-      info_.threads = threads_;
-      require_networks(*options_.callable);
-      for (const auto& [name, run] : options_.callable->networks) networks_[name] = {.run = run};
-    } else {
-      LoadedNetworks loaded = load_networks(options_.engine, bundle_,
-                                            {.threads = threads_,
-                                             .precision = options_.precision,
-                                             .made_by_torch = bundle_.manifest.torch_version});
-      engines_ = std::move(loaded.engines);
-      networks_ = std::move(loaded.networks);
-      info_ = std::move(loaded.info);
-      warnings_ = std::move(loaded.warnings);
-      warn_of_precision();
-    }
+    loaded_ = networks_of(
+        bundle_, {.engine = options_.engine, .precision = options_.precision, .threads = threads_},
+        options_.callable);
     load_s_ = watch.lap();
   }
 
@@ -157,8 +110,8 @@ class Runner::Impl {
     report(progress, Stage::region, 1, 1);
     result.timings_s.region = watch.lap();
 
-    const RunMask mask = segment(volume, region, networks_.at("segmentation"), settings.segment,
-                                 step_of(Stage::segment));
+    const RunMask mask = segment(volume, region, loaded_.networks.at("segmentation"),
+                                 settings.segment, step_of(Stage::segment));
     result.timings_s.segment = watch.lap();
 
     report(progress, Stage::group, 0, 1);
@@ -171,7 +124,7 @@ class Runner::Impl {
     std::vector<Irc> centres;
     for (const Component& c : grouped.components) centres.push_back(c.center);
     const std::vector<double> probabilities =
-        classify(volume, centres, networks_.at("classification"), settings.classify,
+        classify(volume, centres, loaded_.networks.at("classification"), settings.classify,
                  step_of(Stage::classify));
     add_findings(grouped.components, probabilities, orientation, result);
     result.timings_s.classify = watch.lap();
@@ -192,24 +145,6 @@ class Runner::Impl {
     if (progress) progress({stage, done, total});
   }
 
-  void warn_of_precision() {
-    const std::optional<bool>& same = bundle_.manifest.same_nodules_in_bf16;
-    if (options_.precision != Precision::bf16 || same.value_or(false)) return;
-    warnings_.push_back(
-        {"precision",
-         same ? "in bf16 this bundle gave other nodules than in f32 when it was exported"
-              : "it was not tried whether this bundle gives the same nodules in bf16 "
-                "as in f32; luna-export on a processor with bf16 states it"});
-  }
-
-  void require_networks(const CallableEngine& callable) const {
-    for (const auto& [name, model] : bundle_.manifest.models) {
-      if (!callable.networks.contains(name)) {
-        throw Error(Errc::usage, "the callable engine has no network \"" + name + "\"");
-      }
-    }
-  }
-
   [[nodiscard]] Result header_of(const Volume& stored) const {
     Result result;
     result.path = stored.path;
@@ -217,9 +152,9 @@ class Runner::Impl {
     result.geometry = stored.geometry;
     result.bundle_name = bundle_.manifest.name;
     result.bundle_sha256 = bundle_.sha256;
-    result.engine = info_;
+    result.engine = loaded_.info;
     result.threshold = threshold_;
-    result.warnings = warnings_;
+    result.warnings = loaded_.warnings;
     result.timings_s.load = load_s_;
     return result;
   }
@@ -263,8 +198,8 @@ class Runner::Impl {
       above.push_back(k);
       places.push_back(centres[k]);
     }
-    const auto network = networks_.find("malignancy");
-    if (network != networks_.end()) {
+    const auto network = loaded_.networks.find("malignancy");
+    if (network != loaded_.networks.end()) {
       const std::vector<double> ratings =
           classify(volume, places, network->second, bundle_.manifest.pipeline.classify, step);
       for (std::size_t k = 0; k < above.size(); ++k) {
@@ -280,10 +215,7 @@ class Runner::Impl {
   int threads_{};
   double threshold_{};
   double load_s_{};
-  EngineInfo info_;
-  std::vector<Warning> warnings_;                 // of the engines
-  std::vector<std::unique_ptr<Engine>> engines_;  // outlive the networks
-  std::map<std::string, Network> networks_;
+  LoadedNetworks loaded_;
 };
 
 Runner::Runner(RunnerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -1,5 +1,6 @@
 // The proof on the customer's machine: golden vectors through every artifact that this build can
-// run, their weights against the recorded ones, and the golden scan from reading to nodules.
+// run, their weights against the recorded ones, and the golden scan or image from reading to
+// result.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -12,7 +13,9 @@
 #include "bundle/safetensors.hpp"
 #include "engines/native_code.hpp"
 #include "engines/registry.hpp"
+#include "lunart/classifier.hpp"
 #include "lunart/runner.hpp"
+#include "selfcheck_image.hpp"
 #include "selfcheck_report.hpp"
 #include "selfcheck_scan.hpp"
 #include "threads.hpp"
@@ -125,24 +128,42 @@ void check_artifact(const Bundle& bundle, Engine& engine, const std::string& mod
   }
 }
 
-void check_scan(const Bundle& bundle, const RunnerOptions& options, const std::string& engine,
-                Report& report) {
-  RunnerOptions of_engine = options;
-  of_engine.engine = engine;
-  of_engine.region = Region::lungs;
-  of_engine.threshold.reset();
+void check_scan(const std::filesystem::path& scan, const Json& expected, const Manifest& manifest,
+                const RunnerOptions& given, Report& report) {
+  RunnerOptions options = given;
+  options.region = Region::lungs;
+  options.threshold.reset();
+  const Result got = Runner(options).run(scan);
+  compare_results(got, expected, manifest.limits, options.precision, report);
+}
+
+void check_image(const std::filesystem::path& image, const Json& expected, const Manifest& manifest,
+                 const RunnerOptions& options, Report& report) {
+  const Classification got = Classifier({.bundle = options.bundle,
+                                         .engine = options.engine,
+                                         .precision = options.precision,
+                                         .threads = options.threads})
+                                 .classify(image);
+  compare_results(got, expected, manifest.limits, options.precision, report);
+}
+
+// The golden scan or image, from reading to the result.
+void check_input(const Bundle& bundle, RunnerOptions options, const std::string& engine,
+                 Report& report) {
+  options.engine = engine;
   const Manifest& manifest = bundle.manifest;
-  if (!manifest.golden_scan || !manifest.golden_result) {
+  if (!manifest.golden_input || !manifest.golden_result) {
     throw Error(Errc::bundle, bundle.folder.string() +
-                                  ": has no golden scan, so it proves nothing; export it again");
+                                  ": has no golden scan or image, so it proves nothing; export it "
+                                  "again");
   }
   try {
     const auto path = bundle.path_of(*manifest.golden_result);
     std::ifstream file(path);
     const Json expected = Json::parse(file, nullptr, false);
     if (expected.is_discarded()) throw Error(Errc::bundle, path.string() + ": is no JSON");
-    const Result got = Runner(of_engine).run(bundle.path_of(*manifest.golden_scan));
-    compare_results(got, expected, manifest.limits, options.precision, report);
+    const auto check = manifest.task == BundleTask::image_classification ? check_image : check_scan;
+    check(bundle.path_of(*manifest.golden_input), expected, manifest, options, report);
   } catch (const Json::exception& error) {
     throw Error(Errc::bundle, "the golden result: " + std::string(error.what()));
   } catch (const Error& error) {
@@ -164,7 +185,7 @@ void check_engine(const Bundle& bundle, const EngineEntry& entry, const EngineSe
     report.move_to(checks);
   }
   Report report("pipeline", artifact, entry.name);
-  check_scan(bundle, options, entry.name, report);
+  check_input(bundle, options, entry.name, report);
   report.move_to(checks);
 }
 

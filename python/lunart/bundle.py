@@ -23,7 +23,8 @@ SCHEMA_NAME = "lunart.bundle"
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
-#: The networks of a bundle in the order in which a scan meets them; the last is optional.
+#: The networks of a bundle in the order in which a scan meets them; the last is optional. A bundle
+#: of task ``image-classification`` has ``classification`` only.
 ROLES = ("segmentation", "classification", "malignancy")
 
 # The core reads no manifest that is larger.
@@ -186,19 +187,24 @@ class Model:
 
 @dataclass(frozen=True)
 class Golden:
-    """Vectors of each network, and a phantom scan with its eager result."""
+    """Vectors of each network, and a phantom scan or an image with its eager result."""
 
     networks: Mapping[str, FileEntry]
     scan: FileEntry | None
     result: FileEntry | None
+    image: FileEntry | None = None
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle. ``sha256`` is that of its manifest."""
+    """An opened bundle. ``sha256`` is that of its manifest.
+
+    ``pipeline`` is empty but in bundles of task ``lung-nodules``.
+    """
 
     path: Path
     name: str
+    task: str
     sha256: str
     models: Mapping[str, Model]
     pipeline: Mapping[str, Any]
@@ -223,9 +229,11 @@ class Bundle:
         return cls(
             path=root,
             name=_field(data, "name", str, where),
+            task=_field(data, "task", str, where),
             sha256=sha256,
             models=models,
-            pipeline=_field(data, "pipeline", dict, where),
+            # The core has seen to it that the task's own settings are there.
+            pipeline=_field(data, "pipeline", dict, where) if "pipeline" in data else {},
             golden=_golden(_field(data, "golden", dict, where), f"{where}: golden"),
             manifest=data,
         )
@@ -248,7 +256,7 @@ class Bundle:
             for artifact in model.artifacts:
                 yield artifact.entry
         yield from self.golden.networks.values()
-        for entry in (self.golden.scan, self.golden.result):
+        for entry in (self.golden.scan, self.golden.image, self.golden.result):
             if entry is not None:
                 yield entry
 
@@ -350,6 +358,7 @@ def _golden(data: dict[str, Any], where: str) -> Golden:
         },
         scan=_entry(data["scan"], f"{where}.scan") if "scan" in data else None,
         result=_entry(data["result"], f"{where}.result") if "result" in data else None,
+        image=_entry(data["image"], f"{where}.image") if "image" in data else None,
     )
 
 

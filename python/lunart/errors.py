@@ -20,7 +20,7 @@ class UsageError(LunartError, ValueError):
 
 
 class ScanError(LunartError):
-    """The scan cannot be read or is not a CT volume that the pipeline can use."""
+    """The scan or picture cannot be read, or is none that the bundle can use."""
 
     exit_code = 3
 
@@ -47,3 +47,9 @@ class OutputError(LunartError):
     """A result could not be written."""
 
     exit_code = 7
+
+
+class DataError(LunartError):
+    """A data set is incomplete, contradicts itself, or leaks between training and validation."""
+
+    exit_code = 8

@@ -76,8 +76,7 @@ class Runner:
         _check_progress(progress)
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; expected 1 or more, or None for all")
-        if engine == "auto":
-            engine = os.environ.get("LUNART_ENGINE") or engine
+        engine = _core.wanted_engine(engine)
         networks, version = None, ""
         if runs_in_python(engine):
             networks, version = callable_networks(bundle, engine, threads, precision)
@@ -133,7 +132,7 @@ class Runner:
             found = self._core.run_file(os.fspath(scan), report)
         else:
             if isinstance(scan, SimpleItkImage):
-                core_scan = _scan_of_image(scan)
+                core_scan = scan_of_image(scan)
             else:
                 core_scan = _scan_of_array(np.asarray(scan), spacing, origin, direction, "")
             found = self._core.run_scan(core_scan, report)
@@ -191,7 +190,8 @@ def _scan_of_array(
     return _core.scan_from_array(array, geometry, series_uid, "")
 
 
-def _scan_of_image(image: SimpleItkImage) -> _core.Scan:
+def scan_of_image(image: SimpleItkImage) -> _core.Scan:
+    """The core's scan of a SimpleITK image. Raises ``ScanError`` when it is none."""
     import SimpleITK
 
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:

@@ -73,7 +73,7 @@ void check_file(const fs::path& folder, const BundleFile& file) {
 
 std::vector<BundleFile> files_of(const Manifest& manifest) {
   std::vector<BundleFile> files;
-  if (manifest.golden_scan) files.push_back(*manifest.golden_scan);
+  if (manifest.golden_input) files.push_back(*manifest.golden_input);
   if (manifest.golden_result) files.push_back(*manifest.golden_result);
   for (const auto& [name, golden] : manifest.golden_networks) files.push_back(golden);
   for (const auto& [name, model] : manifest.models) {
@@ -97,6 +97,23 @@ Bundle open_bundle(const fs::path& folder) {
     }
   }
   return bundle;
+}
+
+BundleTask task_of(const fs::path& folder) {
+  const fs::path path = folder / "manifest.json";
+  return parse_manifest(read_manifest(path), path).task;
+}
+
+void require_task(const Bundle& bundle, BundleTask wanted) {
+  if (bundle.manifest.task == wanted) return;
+  throw Error(
+      Errc::usage,
+      bundle.folder.string() +
+          (wanted == BundleTask::lung_nodules
+               ? ": this bundle classifies images: use lunart.Classifier, or luna_infer "
+                 "--bundle DIR picture.png"
+               : ": this bundle finds nodules in CT scans: use lunart.Runner, or luna_infer "
+                 "--bundle DIR scan.mhd"));
 }
 
 }  // namespace lunart

@@ -22,4 +22,7 @@ struct Bundle {
 // Throws Errc::bundle naming the file and what is wrong with it.
 [[nodiscard]] Bundle open_bundle(const std::filesystem::path& folder);
 
+// Throws Errc::usage saying what opens the bundle instead.
+void require_task(const Bundle& bundle, BundleTask wanted);
+
 }  // namespace lunart

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "image/preprocess.hpp"
 #include "lunart/geometry.hpp"
 #include "lunart/runner.hpp"
+#include "lunart/task.hpp"
 #include "pipeline/classify.hpp"
 #include "pipeline/group.hpp"
 #include "pipeline/region.hpp"
@@ -50,6 +52,15 @@ struct PipelineSettings {
   double nodule_threshold{0.5};
 };
 
+struct ImageSettings {
+  std::vector<std::string> classes;  // in the order of the columns of `probability`
+  PreprocessOptions preprocess;
+  std::optional<std::int64_t> rows{}, cols{};  // of the network's input; none: any
+  int multiple_of{1};
+  std::size_t most_a_batch{1};
+  std::size_t probability_output{};  // which of the outputs
+};
+
 struct IntendedInput {
   Xyz least_spacing, most_spacing;
   std::int64_t least_slices{}, most_slices{};
@@ -80,16 +91,21 @@ struct LimitsOfPrecision {
 };
 
 struct Manifest {
-  std::string name, task, torch_version;
+  std::string name, torch_version;
+  BundleTask task{};
   std::map<std::string, ModelEntry> models;
+  // Of task lung-nodules only.
   PipelineSettings pipeline;
   IntendedInput intended;
+  // Of task image-classification only.
+  ImageSettings images;
   std::map<std::string, BundleFile> golden_networks;  // by model
   // Absent only while luna-export is still writing the bundle.
-  std::optional<BundleFile> golden_scan, golden_result;
+  std::optional<BundleFile> golden_input, golden_result;  // a scan or an image
   LimitsOfPrecision limits;
-  // What the export found of bf16: the same nodules as in f32, others, or nothing (not tried).
-  std::optional<bool> same_nodules_in_bf16;
+  // What the export found of bf16: the same nodules or classes as in f32, others, or nothing (not
+  // tried).
+  std::optional<bool> same_in_bf16;
 };
 
 // Throws Errc::bundle, naming `path` and the key.

@@ -81,16 +81,9 @@ class Aotinductor final : public Engine {
   }
 
   [[nodiscard]] Network load(const fs::path& artifact) override {
-    auto held = loaded(read_package(artifact), settings_.lanes(), artifact);
-    if (!workers_) workers_ = workers_of(settings_);
-    return {.run =
-                [held, workers = workers_](const TensorView& input) {
-                  std::vector<Tensor> outputs;
-                  workers->run([&] { outputs = forward(*held, input); });
-                  return outputs;
-                },
-            .lanes = settings_.lanes(),
-            .batch = kBatch};
+    return network_in(workers_, settings_, kBatch,
+                      [held = loaded(read_package(artifact), settings_.lanes(), artifact)](
+                          const TensorView& input) { return forward(*held, input); });
   }
 
   // Frozen: batch norms are folded, and what remains has lost its names.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "engines/native_code.hpp"
 #ifdef LUNART_WITH_ONNXRUNTIME
@@ -76,13 +77,6 @@ const EngineEntry& entry_of(const std::string& name) {
   return *std::ranges::find(engine_list(), name, &EngineEntry::name);
 }
 
-std::string wanted_engine(const std::string& name) {
-  const char* forced = std::getenv("LUNART_ENGINE");
-  const std::string wanted = name == "auto" && forced != nullptr && *forced != '\0' ? forced : name;
-  require_known_engine(wanted);
-  return wanted;
-}
-
 const ArtifactEntry& require_artifact(const EngineEntry& entry, const Bundle& bundle,
                                       const std::string& model) {
   const ModelEntry& held = bundle.manifest.models.at(model);
@@ -153,34 +147,37 @@ Network load_automatically(const Bundle& bundle, const std::string& model, Opene
               "no engine can run model " + model + " of " + bundle.folder.string() + ":" + why);
 }
 
-// One line for all networks; the segmentation's engine first when they differ.
-void join_info(const std::map<std::string, EngineInfo>& of_model, EngineInfo& info) {
-  info = of_model.at("segmentation");
+// One line for all networks; the pipeline's first when they differ.
+EngineInfo joined_info(const std::map<std::string, EngineInfo>& of_model) {
+  const auto segmentation = of_model.find("segmentation");
+  EngineInfo info = (segmentation == of_model.end() ? of_model.begin() : segmentation)->second;
+  std::set<std::string> named{info.name};
   for (const auto& [model, other] : of_model) {
-    if (other.name == info.name || info.name.find(other.name + " (") != std::string::npos) continue;
+    if (!named.insert(other.name).second) continue;
     info.name += ", " + other.name + " (" + model + ")";
     info.version += ", " + other.version;
   }
+  return info;
 }
 
 }  // namespace
 
 const std::vector<EngineEntry>& engine_list() {
-  const std::vector<Precision> single{Precision::f32};
-  const std::vector<Precision> single_and_half{Precision::f32, Precision::bf16};
+  using enum Precision;
   static const std::vector<EngineEntry> list{
-      {"openvino", {"onnx"}, single_and_half, kOpenvino, open_openvino},
-      {"aotinductor", {"aotinductor"}, single, kTorch, open_aotinductor},
-      {"onnxruntime", {"onnx"}, single, kOnnxruntime, open_onnxruntime},
-      {"torchscript",
-       {"torchscript-trace", "torchscript-script"},
-       single,
-       kTorch,
-       open_torchscript},
-      {"torchscript-trace", {"torchscript-trace"}, single, kTorch, open_torchscript_exact},
-      {"torchscript-script", {"torchscript-script"}, single, kTorch, open_torchscript_exact},
+      {"openvino", {"onnx"}, {f32, bf16}, kOpenvino, open_openvino},
+      {"aotinductor", {"aotinductor"}, {f32}, kTorch, open_aotinductor},
+      {"onnxruntime", {"onnx"}, {f32}, kOnnxruntime, open_onnxruntime},
+      {"torchscript", {"torchscript-trace", "torchscript-script"}, {f32}, kTorch, open_torchscript},
+      {"torchscript-trace", {"torchscript-trace"}, {f32}, kTorch, open_torchscript_exact},
+      {"torchscript-script", {"torchscript-script"}, {f32}, kTorch, open_torchscript_exact},
   };
   return list;
+}
+
+std::string wanted_engine(const std::string& name) {
+  const char* forced = std::getenv("LUNART_ENGINE");
+  return name == "auto" && forced != nullptr && *forced != '\0' ? forced : name;
 }
 
 void require_known_engine(const std::string& name) {
@@ -213,6 +210,7 @@ LoadedNetworks load_networks(const std::string& name, const Bundle& bundle,
                              const EngineSettings& settings) {
   LoadedNetworks loaded;
   const std::string wanted = wanted_engine(name);
+  require_known_engine(wanted);
   if (wanted == "auto") {
     Opened opened(settings);
     std::map<std::string, EngineInfo> infos;
@@ -221,7 +219,7 @@ LoadedNetworks load_networks(const std::string& name, const Bundle& bundle,
           load_automatically(bundle, model, opened, infos[model], loaded.warnings);
     }
     loaded.engines = opened.take();
-    join_info(infos, loaded.info);
+    loaded.info = joined_info(infos);
   } else {
     const EngineEntry& entry = entry_of(wanted);
     loaded.engines.push_back(open_engine(entry, settings));

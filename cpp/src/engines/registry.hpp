@@ -14,6 +14,10 @@ namespace lunart {
 // The order that `auto` takes; docs/performance.md has the table behind it.
 [[nodiscard]] const std::vector<EngineEntry>& engine_list();
 
+// The rule of the environment variable LUNART_ENGINE: it replaces auto, and nothing else. It may
+// name an engine that only Python has.
+[[nodiscard]] std::string wanted_engine(const std::string& name);
+
 // Throws Errc::usage for a name that is neither auto nor an engine.
 void require_known_engine(const std::string& name);
 

@@ -44,8 +44,23 @@ class TorchWorkers {
   pid_t process_{getpid()};
 };
 
-[[nodiscard]] inline std::shared_ptr<TorchWorkers> workers_of(const EngineSettings& settings) {
-  return std::make_shared<TorchWorkers>(settings.lanes(), settings.threads_a_lane());
+// A network whose calls run `forward(input)` in workers; an engine's networks share `workers`,
+// which are made for the first.
+template <class Forward>
+[[nodiscard]] Network network_in(std::shared_ptr<TorchWorkers>& workers,
+                                 const EngineSettings& settings, std::size_t batch,
+                                 Forward forward) {
+  if (!workers) {
+    workers = std::make_shared<TorchWorkers>(settings.lanes(), settings.threads_a_lane());
+  }
+  return {.run =
+              [workers, forward](const TensorView& input) {
+                std::vector<Tensor> outputs;
+                workers->run([&] { outputs = forward(input); });
+                return outputs;
+              },
+          .lanes = settings.lanes(),
+          .batch = batch};
 }
 
 }  // namespace lunart

@@ -83,15 +83,10 @@ class TorchScript final : public Engine {
     torch::jit::Module module = read(artifact);
     if (tuning_ == Tuning::fast) module = tuned(std::move(module), artifact);
     auto held = std::make_shared<torch::jit::Module>(std::move(module));
-    if (!workers_) workers_ = workers_of(settings_);
-    return {.run =
-                [held, workers = workers_, tuning = tuning_](const TensorView& input) {
-                  std::vector<Tensor> outputs;
-                  workers->run([&] { outputs = forward(*held, tuning, input); });
-                  return outputs;
-                },
-            .lanes = settings_.lanes(),
-            .batch = kBatch};
+    return network_in(workers_, settings_, kBatch,
+                      [held, tuning = tuning_](const TensorView& input) {
+                        return forward(*held, tuning, input);
+                      });
   }
 
   [[nodiscard]] std::optional<std::map<std::string, Tensor>> weights(

@@ -3,15 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "lunart/report.hpp"
+#include "report/json_parts.hpp"
 
 namespace lunart {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
-}
 Json array_of(const Xyz& v) {
   return {v.x, v.y, v.z};
 }
@@ -39,12 +35,6 @@ Json list_of(const std::vector<Finding>& findings) {
   return list;
 }
 
-Json list_of(const std::vector<Warning>& warnings) {
-  Json list = Json::array();
-  for (const Warning& w : warnings) list.push_back({{"code", w.code}, {"text", w.text}});
-  return list;
-}
-
 }  // namespace
 
 std::string to_json(const Result& r, const ReportOptions& options) {
@@ -58,12 +48,7 @@ std::string to_json(const Result& r, const ReportOptions& options) {
               {"origin_mm", array_of(r.geometry.origin)},
               {"direction", r.geometry.direction}}},
             {"bundle", {{"name", r.bundle_name}, {"sha256", r.bundle_sha256}}},
-            {"engine",
-             {{"name", r.engine.name},
-              {"version", r.engine.version},
-              {"device", r.engine.device},
-              {"precision", r.engine.precision},
-              {"threads", r.engine.threads}}},
+            {"engine", json_of(r.engine)},
             {"threshold", r.threshold},
             {"nodules", list_of(r.nodules)},
             {"candidate_count", r.candidates.size()}};
@@ -77,7 +62,7 @@ std::string to_json(const Result& r, const ReportOptions& options) {
                        {"malignancy", t.malignancy},
                        {"total", t.total}};
   json["peak_rss_mb"] = r.peak_rss_mb;
-  json["warnings"] = list_of(r.warnings);
+  json["warnings"] = json_of(r.warnings);
   // A path may hold bytes that are no UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

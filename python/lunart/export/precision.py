@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lunart import Runner, _core
+from lunart import Runner
 from lunart.bundle import Bundle
 from lunart.export.limits import OF_PRECISION
 from lunart.phantom import generate
+from lunart.registry import engines, engines_of
 from lunart.result import Result
 from lunart.verify.nodules import compare_results, dice_of, match
 
@@ -27,10 +28,12 @@ def lower_precisions(bundle: Bundle) -> dict[str, dict[str, Any]]:
 
     Only precisions that an engine here, this processor and the bundle's artifacts support.
     """
+    names = engines_of(bundle)
     able = {
-        precision: engine
-        for engine in reversed(_engines_of(bundle))
-        for precision in engine["precisions"]
+        precision: engine.name
+        for engine in reversed(engines())
+        if engine.name in names
+        for precision in engine.precisions
         if precision != "f32"
     }
     if not able:
@@ -45,7 +48,7 @@ def lower_precisions(bundle: Bundle) -> dict[str, dict[str, Any]]:
 
     reference = run("eager", threads=1)
     return {
-        precision: _statement(reference, run(engine["name"], precision=precision), precision)
+        precision: _statement(reference, run(engine, precision=precision), precision)
         for precision, engine in able.items()
     }
 
@@ -58,16 +61,6 @@ def line_of(precision: str, statement: dict[str, Any]) -> str:
         f"({statement['nodules']}, eager has {statement['eager_nodules']}), probabilities differ "
         f"by at most {statement['probability_difference']:.3f}"
     )
-
-
-def _engines_of(bundle: Bundle) -> list[dict[str, Any]]:
-    """Supported native engines that can run every model of the bundle, in the order of auto."""
-    held = [{artifact.name for artifact in model.artifacts} for model in bundle.models.values()]
-    return [
-        engine
-        for engine in _core.engines()
-        if engine["supported"] and all(names & set(engine["artifacts"]) for names in held)
-    ]
 
 
 def _statement(reference: Result, result: Result, precision: str) -> dict[str, Any]:
