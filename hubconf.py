@@ -103,11 +103,11 @@ def _network(
 ) -> _nn.Module:
     _make_importable()
     from lunart.errors import UsageError
-    from lunart.models.architectures import build, default
+    from lunart.models.architectures import default, make
     from lunart.models.shipped import shipped
 
     if not pretrained:
-        return build(default(architecture, **arguments)).requires_grad_(True)
+        return make(default(architecture, **arguments)).eval()
     checkpoint = shipped(weights)
     wanted = default(architecture, **{**checkpoint.architecture.arguments, **arguments})
     # As JSON, where a tuple is a list.

@@ -26,6 +26,7 @@ __all__ = [
     "default",
     "describe",
     "infer",
+    "make",
     "recognise",
     "skeleton",
 ]
@@ -60,13 +61,17 @@ def default(name: str, **arguments: Any) -> Architecture:
     return architecture
 
 
-def build(architecture: Architecture) -> nn.Module:
-    """The network in eval mode, no parameter requiring a gradient, with random weights.
+def make(architecture: Architecture) -> nn.Module:
+    """The network with random weights, to be trained.
 
     Raises ``BundleError`` for an unknown name, unknown arguments or values out of range.
     """
-    module = _checked(architecture).make(**_arguments(architecture))
-    return module.eval().requires_grad_(False)
+    return _checked(architecture).make(**_arguments(architecture))
+
+
+def build(architecture: Architecture) -> nn.Module:
+    """As :func:`make`, but in eval mode, no parameter requiring a gradient."""
+    return make(architecture).eval().requires_grad_(False)
 
 
 def skeleton(architecture: Architecture) -> nn.Module:
