@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from lunart import _core
 
 MARGIN_MM = 25.0
+BRIGHT_HU = -400
+_MOST_VOXELS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,20 @@ class Background:
     known: NDArray[np.bool_]
     nodules: NDArray[np.uint8]
     spacing_irc_mm: tuple[float, float, float]
+
+    @cached_property
+    def bright(self) -> NDArray[np.int64]:
+        """Flat numbers of voxels of dense tissue in the lungs: vessels, mostly."""
+        return _some(self._plain & (self.hu > BRIGHT_HU))
+
+    @cached_property
+    def airy(self) -> NDArray[np.int64]:
+        """Flat numbers of the other voxels of the lungs."""
+        return _some(self._plain & (self.hu <= BRIGHT_HU))
+
+    @property
+    def _plain(self) -> NDArray[np.bool_]:
+        return np.asarray(self.lungs & self.known & (self.nodules == 0), bool)
 
 
 def read_background(
@@ -68,3 +85,8 @@ def read_background(
         nodules=np.ascontiguousarray(nodules[box]),
         spacing_irc_mm=spacing,
     )
+
+
+def _some(where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    found = np.flatnonzero(where)
+    return found[:: max(1, len(found) // _MOST_VOXELS)]

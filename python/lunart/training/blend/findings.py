@@ -16,8 +16,8 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
 from lunart.models import SegmentationUNet
-from lunart.training.blend.patches import CONTEXT, scan_of
-from lunart.training.blend.volume import Volume
+from lunart.training.blend.patches import CONTEXT
+from lunart.training.blend.volume import Volume, scan_of
 
 NEAR_MM = 3.0
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lunart import _core
 from lunart.errors import UsageError
 from lunart.training.blend.backgrounds import Background, read_background
 from lunart.training.blend.nodules import Cube, read_cubes
 from lunart.training.blend.series import convert
 
-#: Never trained on: the scan that the weights are judged by.
-VALIDATION_PATIENTS = frozenset({"LIDC-IDRI-0023"})
-#: LUNA16's series of the patients in the folder.
+#: Never learnt from: the whole labelled scan that decides which epoch is kept.
+VALIDATION_PATIENT = "LIDC-IDRI-0023"
+#: LUNA16's series of the patients in the folder: the whole scan, then slabs.
 SERIES = {
+    VALIDATION_PATIENT: "1.3.6.1.4.1.14519.5.2.1.6279.6001.487745546557477250336016826588",
     "LIDC-IDRI-0001": "1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192",
     "LIDC-IDRI-0002": "1.3.6.1.4.1.14519.5.2.1.6279.6001.619372068417051974713149104919",
     "LIDC-IDRI-0003": "1.3.6.1.4.1.14519.5.2.1.6279.6001.170706757615202213033480003264",
 }
+SLAB_PATIENTS = tuple(patient for patient in SERIES if patient != VALIDATION_PATIENT)
 DICOM = "c3n-00247"
 #: Balls (x, y, z, radius in mm, LPS) around a tumour that no reader of ours outlined.
 TUMOURS = {"c3n-00247": [(-81.0, -192.0, -195.0, 32.0)]}
@@ -25,20 +28,20 @@ TUMOURS = {"c3n-00247": [(-81.0, -192.0, -195.0, 32.0)]}
 
 @dataclass(frozen=True)
 class Library:
-    """Cubes and backgrounds; a slab's ``name`` is its patient's."""
+    """Cubes and backgrounds; the ``name`` of a scan of LUNA16 is its patient's."""
 
     cubes: list[Cube]
     backgrounds: list[Background]
 
 
 def read_library(folder: Path, converted: Path) -> Library:
-    """Read ``nodules/``, ``backgrounds/*.mhd``, the slabs of ``luna16/`` and ``dicom/``.
+    """Read ``nodules/``, ``backgrounds/*.mhd``, the scans of ``luna16/`` and ``dicom/``.
 
     The DICOM series is converted once, into the folder ``converted``.
 
     Raises ``UsageError`` when there is nothing to train on.
     """
-    cubes = [c for c in read_cubes(folder / "nodules") if c.patient_id not in VALIDATION_PATIENTS]
+    cubes = [c for c in read_cubes(folder / "nodules") if c.patient_id != VALIDATION_PATIENT]
     scans = sorted((folder / "backgrounds").glob("*.mhd"))
     if not scans:
         raise UsageError(f"{folder / 'backgrounds'}: no .mhd scan to put nodules into")
@@ -54,3 +57,13 @@ def read_library(folder: Path, converted: Path) -> Library:
             votes = folder / "luna16" / "votes" / f"{uid}_votes.mhd"
             backgrounds.append(read_background(scan, votes, name=patient))
     return Library(cubes, backgrounds)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a library is read from, by its path in the folder."""
+    names = ("nodules/*.npz", "nodules/*.csv", "backgrounds/*", f"dicom/{DICOM}.zip")
+    own = [f"luna16/*/{uid}*" for uid in SERIES.values()]
+    files = sorted(path for name in (*names, *own) for path in folder.glob(name))
+    if not files:
+        raise UsageError(f"{folder}: no nodules/, backgrounds/ or luna16/ to train on")
+    return {str(path.relative_to(folder)): _core.sha256_of_file(path) for path in files}

@@ -16,7 +16,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.nodules import Cube
-from lunart.training.blend.resample import rotation, sample
+from lunart.training.blend.resample import rotation, sample, upright
 
 # What a nodule must stand out by, or it is an invisible one in the mediastinum.
 LEAST_CONTRAST_HU = 90.0
@@ -64,7 +64,7 @@ def draw_piece(
     )
     if kind == "native":
         scale = float(rng.uniform(0.9, 1.12))
-    turn = rotation(rng) if kind != "native" else _upright(rng)
+    turn = rotation(rng) if kind != "native" else upright(rng)
     step = np.array(spacing)
     matrix = turn @ np.diag(step / scale)
     reach = 25.0 * scale if kind == "native" else (diameter / 2 + 5) * scale * 1.35
@@ -103,14 +103,16 @@ def room_for(
     piece: Piece,
     hu: NDArray[np.float32],
     lungs: NDArray[np.bool_],
+    free: NDArray[np.int64],
     taken: NDArray[np.bool_],
 ) -> tuple[int, int, int] | None:
-    """Where the piece's corner goes: in air of the lungs, off other pieces, and to be seen."""
+    """Where the piece's corner goes: in air of the lungs, off other pieces, and to be seen.
+
+    Its middle is at one of the ``free`` flat voxels.
+    """
     shape = np.array(piece.hu.shape)
     for _ in range(TRIES):
-        point = np.array([int(rng.integers(n)) for n in hu.shape])
-        if not lungs[tuple(point)]:
-            continue
+        point = np.array(np.unravel_index(int(rng.choice(free)), hu.shape))
         corner = point - shape // 2
         here, there = _overlap(corner, shape, hu.shape)
         inside = piece.shape_mask[here]
@@ -159,16 +161,6 @@ def _overlap(
     return here, there
 
 
-def _upright(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A turn about the head-foot axis, mirrored or not: surroundings stay as people lie."""
-    angle = rng.uniform(-np.pi, np.pi)
-    c, s = np.cos(angle), np.sin(angle)
-    turn = np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])
-    mirror = np.diag(rng.choice([-1.0, 1.0], 3))
-    turned: NDArray[np.float64] = turn @ mirror
-    return turned
-
-
 def _close(
     rng: np.random.Generator, inside: NDArray[np.bool_], step: NDArray[np.float64]
 ) -> NDArray[np.float32]:
@@ -200,16 +192,13 @@ def _from_lung(
     """A place in another lung: bright matter for a vessel, mostly air for a null piece."""
     donor = donors[int(rng.integers(len(donors)))]
     step = np.array(spacing)
-    matrix = _upright(rng) @ np.diag(step)
+    matrix = upright(rng) @ np.diag(step)
     matrix = matrix / np.array(donor.spacing_irc_mm)[:, None]
+    where = donor.bright if kind == "vessel" else donor.airy
+    if not len(where):
+        return None
     for _ in range(60):
-        point = np.array([int(rng.integers(n)) for n in donor.hu.shape])
-        at = tuple(point)
-        if not donor.lungs[at] or not donor.known[at] or donor.nodules[at]:
-            continue
-        bright = donor.hu[at] > -400
-        if bright != (kind == "vessel"):
-            continue
+        point = np.array(np.unravel_index(int(rng.choice(where)), donor.hu.shape))
         around = np.ceil(np.array(shape) * step / np.array(donor.spacing_irc_mm) / 2).astype(int)
         box = tuple(slice(max(p - a, 0), p + a + 1) for p, a in zip(point, around, strict=True))
         if not donor.known[box].all() or donor.nodules[box].any() or donor.lungs[box].mean() < 0.6:

@@ -6,15 +6,25 @@ A volume is a function of its seed, of the backgrounds and of the library of pie
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
+from lunart import _core
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.nodules import Cube
-from lunart.training.blend.paste import draw_piece, put, room_for
+from lunart.training.blend.paste import AIR_HU, draw_piece, put, room_for
+from lunart.training.blend.resample import nearest, stretched
 from lunart.training.source import generator
+
+_T = TypeVar("_T", bound=np.generic)
+
+# Of the library's cubes: mean and deviation of the air around nodules, median of the noise and the
+# deviation of its logarithm. Without them air tells backgrounds from cubes (see ``seam``).
+AIR_OF_CUBES_HU = (-833.0, 37.0)
+NOISE_OF_CUBES_HU = (9.0, 0.6)
 
 
 @dataclass(frozen=True)
@@ -61,21 +71,22 @@ def make(
     rng = generator(*seed)
     base = _regrid(rng, backgrounds[int(rng.integers(len(backgrounds)))], mix.slices)
     donors = [backgrounds[int(rng.integers(len(backgrounds)))] for _ in range(2)]
-    hu = base.hu.astype(np.float32)
+    hu = _breath(rng, base.hu.astype(np.float32), base.lungs)
     nodule = base.nodules.astype(bool)
     known = base.known.copy()
     taken = ndimage.binary_dilation(nodule, iterations=4)
+    free = np.flatnonzero(base.lungs & (hu < AIR_HU))
     placed: list[Placed] = []
     most = {"native": mix.natives, "nodule": mix.nodules, "vessel": mix.vessels, "null": mix.nulls}
     # The lowest count first of "native": half a dozen cubes would fill a lung.
     least = {kind: 1 if kind == "native" else count // 2 for kind, count in most.items()}
     wanted = [kind for kind in most for _ in range(rng.integers(least[kind], most[kind] + 1))]
-    noise = _noise_of(hu, base.lungs)
+    hu, noise = _dose(rng, hu, base.lungs)
     for kind in wanted:
         piece = draw_piece(rng, kind, cubes, donors, base.spacing_irc_mm, noise)
-        if piece is None:
+        if piece is None or not len(free):
             continue
-        at = room_for(rng, piece, hu, base.lungs, taken)
+        at = room_for(rng, piece, hu, base.lungs, free, taken)
         if at is None:
             continue
         put(piece, at, hu, nodule, known, taken)
@@ -107,32 +118,57 @@ def _regrid(rng: np.random.Generator, item: Background, slices: int) -> Backgrou
     count = min(int(extent[0] / thick), slices)
     count = max(count, min(7, item.hu.shape[0]))
     shape = (count, int(extent[1] / plane), int(extent[2] / plane))
-    matrix = np.diag([thick / step[0], plane / step[1], plane / step[2]])
+    strides = np.array([thick, plane, plane]) / step
     middle = (np.array(item.hu.shape) - 1) / 2
     slack = max(0.0, (extent[0] - count * thick) / step[0] / 2)
     middle[0] += rng.uniform(-slack, slack)
     readings = max(1, round(average / step[0]))
     flips = [axis for axis in (0, 2) if rng.uniform() < 0.5]
 
-    def turned(data: NDArray[np.generic], order: int) -> NDArray[np.float32]:
-        total = np.zeros(shape, np.float32)
-        parts = readings if order else 1
-        for part in range(parts):
-            shift = np.array([((part + 0.5) / parts - 0.5) * readings, 0, 0])
-            offset = middle + shift - matrix @ ((np.array(shape) - 1) / 2)
-            total += ndimage.affine_transform(
-                data.astype(np.float32), np.diag(matrix), offset, shape, order=order, mode="nearest"
-            )
-        return np.ascontiguousarray(np.flip(total / parts, tuple(flips)))
+    grid = [
+        m + stride * (np.arange(n) - (n - 1) / 2)
+        for m, stride, n in zip(middle, strides, shape, strict=True)
+    ]
+
+    def turned(data: NDArray[_T]) -> NDArray[_T]:
+        return np.ascontiguousarray(np.flip(data, tuple(flips)))
 
     return Background(
         item.name,
-        turned(item.hu, 1).astype(np.int16),
-        turned(item.lungs, 0) > 0.5,
-        turned(item.known, 0) > 0.5,
-        (turned(item.nodules, 1) > 0.5).astype(np.uint8),
+        turned(np.rint(stretched(item.hu, grid, readings)).astype(np.int16)),
+        turned(nearest(item.lungs, grid)),
+        turned(nearest(item.known, grid)),
+        turned((stretched(item.nodules, grid, 1) > 0.5).astype(np.uint8)),
         (float(thick), float(plane), float(plane)),
     )
+
+
+def _breath(
+    rng: np.random.Generator, hu: NDArray[np.float32], lungs: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Lungs filled with another breath.
+
+    Everything below -750 HU is shifted by one number, denser tissue by less, none from -450 on.
+    """
+    air = lungs & (hu < -700)
+    if not air.any():
+        return hu
+    shift = np.float32(rng.normal(*AIR_OF_CUBES_HU) - hu[air].mean())
+    share = np.clip((-450 - hu) / 300, 0, 1) * lungs
+    return np.asarray(hu + shift * share, np.float32)
+
+
+def _dose(
+    rng: np.random.Generator, hu: NDArray[np.float32], lungs: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], float]:
+    """The background with at least a cube's noise, and its level."""
+    own = _noise_of(hu, lungs)
+    median, spread = NOISE_OF_CUBES_HU
+    wanted = median * float(np.exp(rng.normal(0, spread)))
+    if wanted <= own:
+        return hu, own
+    noise = rng.standard_normal(hu.shape, dtype=np.float32)
+    return np.asarray(hu + noise * np.float32((wanted**2 - own**2) ** 0.5), np.float32), wanted
 
 
 def _noise_of(hu: NDArray[np.float32], lungs: NDArray[np.bool_]) -> float:
@@ -157,3 +193,10 @@ def _scanner(rng: np.random.Generator, hu: NDArray[np.float32], mix: Mix) -> NDA
         noise = ndimage.gaussian_filter(noise, (0, grain, grain))
         hu = hu + noise * np.float32(level / max(float(noise[:2].std()), 1e-3))
     return np.asarray(hu + np.float32(rng.uniform(-mix.shift_hu, mix.shift_hu)), np.float32)
+
+
+def scan_of(volume: Volume) -> _core.Scan:
+    """The volume as the core holds a scan."""
+    i, r, c = volume.spacing_irc_mm
+    geometry = _core.Geometry(shape_irc=volume.hu.shape, spacing_mm=(c, r, i))
+    return _core.scan_from_array(volume.hu, geometry, volume.background, "")

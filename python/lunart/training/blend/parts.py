@@ -1,0 +1,52 @@
+"""Disjoint parts of patients and backgrounds: neither is ever in two of them.
+
+A volume is made within parts, so that what was never seen can be told from what was: parts 0 to 3
+are learnt from, or held out in turn by the study; the last part decides which epoch is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lunart.training.blend.backgrounds import Background
+from lunart.training.blend.library import SLAB_PATIENTS, VALIDATION_PATIENT, Library
+from lunart.training.blend.nodules import Cube
+
+STUDY = (0, 1, 2, 3)
+VALIDATION = 4
+# Of nine patients in their order, so many go into each part of the study and one into validation.
+_ROUND = 9
+
+
+def part_of_background(library: Library, item: Background) -> int:
+    """Whole scans in turn; slabs likewise, but the last of them into validation."""
+    if item.name == VALIDATION_PATIENT:
+        return VALIDATION
+    if item.name in SLAB_PATIENTS:
+        number = SLAB_PATIENTS.index(item.name)
+        return VALIDATION if number == len(SLAB_PATIENTS) - 1 else number % len(STUDY)
+    whole = [b.name for b in library.backgrounds if not _is_patient(b)]
+    return whole.index(item.name) % len(STUDY)
+
+
+def part_of_patient(library: Library, patient_id: str) -> int:
+    """The part of a patient's slab where there is one, else by the order of patients."""
+    if patient_id in SLAB_PATIENTS:
+        number = SLAB_PATIENTS.index(patient_id)
+        return VALIDATION if number == len(SLAB_PATIENTS) - 1 else number % len(STUDY)
+    others = sorted({cube.patient_id for cube in library.cubes} - set(SLAB_PATIENTS))
+    place = others.index(patient_id) % _ROUND
+    return VALIDATION if place == _ROUND - 1 else place // 2
+
+
+def only(library: Library, parts: Collection[int]) -> Library:
+    """What belongs to these parts."""
+    cubes: list[Cube] = [
+        cube for cube in library.cubes if part_of_patient(library, cube.patient_id) in parts
+    ]
+    scans = [item for item in library.backgrounds if part_of_background(library, item) in parts]
+    return Library(cubes, scans)
+
+
+def _is_patient(item: Background) -> bool:
+    return item.name == VALIDATION_PATIENT or item.name in SLAB_PATIENTS
