@@ -35,16 +35,16 @@ OPENVINO = next(
     if line.startswith("openvino")
 )
 DATA = ["diskcache>=5.6", "matplotlib>=3.8", "Pillow>=11", "scipy>=1.11"]
+TRAIN = [*EXPORT, *DATA, "lightning>=2.6", "tensorboard>=2.19", "torchmetrics>=1.6"]
 EXTRAS = {
     "torch": [TORCH],
     "openvino": [OPENVINO],
     "bench": [*EXPORT, OPENVINO, "matplotlib>=3.8", "scipy>=1.11"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
-    "train": [*EXPORT, *DATA],
+    "train": TRAIN,
     "test": [
-        *EXPORT,
-        *DATA,
+        *TRAIN,
         OPENVINO,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",

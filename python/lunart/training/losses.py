@@ -1,6 +1,7 @@
 """Losses: Dice with the book's recall-weighted term, a mix with cross entropy, and cross entropy.
 
-Segmentation losses take probability and truth, both ``(batch, 1, rows, cols)``, classification
+Segmentation losses take probability and truth, both ``(batch, 1, rows, cols)``, and perhaps a
+weight of the same shape, 0 where the truth is unknown and nothing is learnt, else 1. Classification
 losses take logits ``(batch, classes)`` and labels ``(batch,)`` int64. All are computed in float32
 whatever the network computed in, and return a scalar.
 """
@@ -37,8 +38,8 @@ class RecallWeightedDice:
 
     recall_weight: float = 8.0
 
-    def __call__(self, probability: Tensor, truth: Tensor) -> Tensor:
-        probability, truth = probability.float(), truth.float()
+    def __call__(self, probability: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
+        probability, truth = _known(probability.float(), truth.float(), known)
         every = dice_loss(probability, truth)
         return every.mean() + self.recall_weight * recall_loss(probability, truth).mean()
 
@@ -56,12 +57,16 @@ class MixedLoss:
     recall_weight: float = 3.0
     empty_weight: float = 0.15
 
-    def __call__(self, probability: Tensor, truth: Tensor) -> Tensor:
-        probability, truth = probability.float(), truth.float()
+    def __call__(self, probability: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
+        probability, truth = _known(probability.float(), truth.float(), known)
         weight = 1 + (self.positive_weight - 1) * truth
         # Not allowed under autocast, which is for the network alone.
         with torch.autocast(probability.device.type, enabled=False):
-            entropy = functional.binary_cross_entropy(probability, truth, weight=weight)
+            # 0 where unknown: a probability of 0 for a truth of 0.
+            entropy = functional.binary_cross_entropy(
+                probability, truth, weight=weight, reduction="sum"
+            )
+        entropy = entropy / (truth.numel() if known is None else known.sum().clamp(min=1))
         dice, recall = dice_loss(probability, truth), recall_loss(probability, truth)
         present = (truth.sum(_IMAGE_AXES) > 0).float()
         return (
@@ -88,6 +93,13 @@ SegmentationLoss = RecallWeightedDice | MixedLoss
 def described(loss: SegmentationLoss | CrossEntropy) -> dict[str, Any]:
     """The loss as plain settings, for checkpoints."""
     return {"name": type(loss).__name__, **asdict(loss)}
+
+
+def _known(probability: Tensor, truth: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Where the truth is unknown there is no nodule and none is seen."""
+    if known is None:
+        return probability, truth
+    return probability * known, truth * known
 
 
 def _mean_of(values: Tensor, chosen: Tensor) -> Tensor:

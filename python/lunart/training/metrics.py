@@ -1,0 +1,104 @@
+"""How well a network did on a validation set, counted over all processes.
+
+``update`` takes what the network answered for a batch, ``compute`` gives numbers by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import CatMetric, MeanMetric
+from torchmetrics.classification import BinaryStatScores
+from torchmetrics.functional import accuracy, auroc, f1_score, precision, recall
+
+_UNKNOWN = -1
+
+
+class SegmentationMetrics(nn.Module):
+    """Loss of an image, and Dice, recall and precision over the pixels of all images together."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self._loss = MeanMetric()
+        self._pixels = BinaryStatScores(threshold, ignore_index=_UNKNOWN, validate_args=False)
+
+    def update(self, probability: Tensor, batch: Mapping[str, Tensor], loss: Tensor) -> None:
+        """``loss`` is the batch's mean; pixels of ``weight`` 0 do not count."""
+        self._loss.update(loss, len(probability))
+        truth = batch["mask"].to(torch.int64)
+        if "weight" in batch:
+            truth = truth.masked_fill(batch["weight"] == 0, _UNKNOWN)
+        self._pixels.update(probability.float(), truth)
+
+    def compute(self) -> dict[str, float]:
+        """``dice``, ``recall`` and ``precision`` are 0 where they are not defined."""
+        hits, false, _, missed, _ = self._pixels.compute().tolist()
+        return {
+            "loss": float(self._loss.compute()),
+            "dice": 2 * hits / max(1, 2 * hits + false + missed),
+            "recall": hits / max(1, hits + missed),
+            "precision": hits / max(1, hits + false),
+        }
+
+    def reset(self) -> None:
+        self._loss.reset()
+        self._pixels.reset()
+
+
+class ClassificationMetrics(nn.Module):
+    """Loss, AUC, F1, recall, precision and accuracy.
+
+    Of two classes the second is the positive one; of more, AUC, F1, recall and precision are means
+    over the classes, each against the rest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loss = MeanMetric()
+        self._probability, self._label = CatMetric(), CatMetric()
+
+    def update(self, logits: Tensor, batch: Mapping[str, Tensor], loss: Tensor) -> None:
+        """``loss`` is the batch's mean."""
+        self._loss.update(loss, len(logits))
+        self._probability.update(logits.float().softmax(1))
+        self._label.update(batch["label"])
+
+    def compute(self) -> dict[str, float]:
+        """AUC is absent when a class is."""
+        probability, label = self.scores()
+        classes = probability.shape[1]
+        called = probability.argmax(1)
+        values = {"loss": float(self._loss.compute())}
+        if len(label.bincount().nonzero()) == classes:
+            values["auc"] = _area(probability, label)
+        for name, measure in (("f1", f1_score), ("recall", recall), ("precision", precision)):
+            if classes == 2:
+                values[name] = float(measure(called, label, task="binary"))
+            else:
+                one = measure(
+                    called, label, task="multiclass", num_classes=classes, average="macro"
+                )
+                values[name] = float(one)
+        same = accuracy(called, label, task="multiclass", num_classes=classes, average="micro")
+        values["accuracy"] = float(same)
+        return values
+
+    def scores(self) -> tuple[Tensor, Tensor]:
+        """Probabilities ``(samples, classes)`` and labels ``(samples,)`` int64 of all processes."""
+        return self._probability.compute(), self._label.compute().to(torch.int64)
+
+    def reset(self) -> None:
+        for metric in (self._loss, self._probability, self._label):
+            metric.reset()
+
+
+def _area(probability: Tensor, label: Tensor) -> float:
+    classes = probability.shape[1]
+    if classes == 2:
+        area = auroc(probability[:, 1], label, task="binary")
+    else:
+        area = auroc(probability, label, task="multiclass", num_classes=classes)
+    assert area is not None
+    return float(area)

@@ -1,0 +1,112 @@
+"""What is trained, and what of it is shipped: a network, its architecture, its frozen parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from lunart.bundle import Architecture
+from lunart.models import NoduleClassifier, SegmentationUNet
+from lunart.models.architectures import make
+from lunart.models.checkpoint import Checkpoint
+from lunart.training.normalised import NormalisedClassifier
+from lunart.training.randomness import initialised
+
+_NODULE_BLOCKS = ("block1", "block2", "block3", "block4")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trainee:
+    """``shipped`` gives the weights of ``architecture``, which need not be the trained network's.
+
+    ``frozen`` modules stay in eval mode, so that their batch norms' statistics rest too. ``made``
+    says how it was made, for the record.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    shipped: Callable[[], Mapping[str, Tensor]]
+    frozen: tuple[nn.Module, ...] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+
+def segmenter(seed: int, *, depth: int = 3, wf: int = 4) -> Trainee:
+    """A U-Net over seven slices."""
+    arguments = {"in_channels": 7, "depth": depth, "wf": wf}
+    network = initialised(seed, lambda: SegmentationUNet(**arguments))
+    _start_rare(network)
+    # bf16 rounds a probability above 0.998 up to 1, where its gradient ends.
+    network.final.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    return Trainee(
+        network=network,
+        architecture=Architecture("unet", arguments),
+        shipped=network.state_dict,
+    )
+
+
+def nodule_classifier(
+    seed: int,
+    *,
+    conv_channels: int = 8,
+    crop_irc: tuple[int, int, int] = (32, 48, 48),
+    dropout: float = 0.0,
+) -> Trainee:
+    """The nodule classifier, with batch norms that are folded into what is shipped."""
+    plain = initialised(
+        seed, lambda: NoduleClassifier(1, conv_channels=conv_channels, crop_irc=crop_irc)
+    )
+    network = NormalisedClassifier(plain, _NODULE_BLOCKS, dropout=dropout)
+    arguments = {"in_channels": 1, "conv_channels": conv_channels, "crop_irc": list(crop_irc)}
+    return Trainee(
+        network=network,
+        architecture=Architecture("luna-classifier", arguments),
+        shipped=network.folded,
+        made={"dropout": dropout, "normalised": list(_NODULE_BLOCKS)},
+    )
+
+
+def finetuned(checkpoint: Checkpoint, seed: int, *, depth: int, dropout: float = 0.0) -> Trainee:
+    """A trained nodule classifier with its head (``depth`` 1) or head and last block (2) new.
+
+    The rest keeps its weights and statistics, as in Deep Learning with PyTorch, chapter 14.
+    """
+    arguments = dict(checkpoint.architecture.arguments)
+    crop: tuple[int, int, int] = tuple(arguments["crop_irc"])
+    plain = initialised(
+        seed, lambda: NoduleClassifier(1, arguments["conv_channels"], crop_irc=crop)
+    )
+    new = ("head_linear", "block4")[:depth]
+    kept = {k: v for k, v in checkpoint.state.items() if k.split(".", 1)[0] not in new}
+    plain.load_state_dict(kept, strict=False)
+    frozen = tuple(part for name, part in plain.named_children() if name not in new)
+    for part in frozen:
+        part.requires_grad_(False)
+    normalised = tuple(name for name in new if name.startswith("block"))
+    network = NormalisedClassifier(plain, normalised, dropout=dropout)
+    return Trainee(
+        network=network,
+        architecture=checkpoint.architecture,
+        shipped=network.folded,
+        frozen=frozen,
+        made={
+            "dropout": dropout,
+            "normalised": list(normalised),
+            "finetuned": {"sha256": checkpoint.sha256, "depth": depth},
+        },
+    )
+
+
+def unchanged(architecture: Architecture, seed: int) -> Trainee:
+    """Any known architecture as it is."""
+    network = initialised(seed, lambda: make(architecture))
+    return Trainee(network=network, architecture=architecture, shipped=network.state_dict)
+
+
+def _start_rare(network: SegmentationUNet) -> None:
+    """A nodule is rare: an untrained network that says so needs not learn it first."""
+    bias = network.unet.last.bias
+    assert bias is not None
+    nn.init.constant_(bias, -3.0)
