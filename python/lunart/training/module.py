@@ -6,19 +6,16 @@ there is no generator to save, and an epoch comes out the same after a restart.
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from multiprocessing.context import BaseContext
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
 from lunart.errors import CheckError, DataError
+from lunart.training.loading import loader
 from lunart.training.randomness import augmentation_generator, seeded_dropout
 from lunart.training.settings import Settings
 from lunart.training.share import TrainingShare, ValidationShare
@@ -58,14 +55,14 @@ class TrainingModule(LightningModule):
         share = TrainingShare.of(
             self._drawn[1], self._settings.batch, self.global_rank, self.trainer.world_size
         )
-        return self._loader(share, share.batch)
+        return loader(share, share.batch, workers=self._settings.workers)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         samples = self._source.validation()
         if len(samples) == 0:
             raise DataError("the validation set is empty: nothing would say when training is good")
         share = ValidationShare(samples, self.global_rank, self.trainer.world_size)
-        return self._loader(share, self._settings.batch)
+        return loader(share, self._settings.batch, workers=self._settings.workers)
 
     def on_train_epoch_start(self) -> None:
         self.network.train()
@@ -130,53 +127,6 @@ class TrainingModule(LightningModule):
         assert isinstance(optimiser, torch.optim.Optimizer) or hasattr(optimiser, "param_groups")
         for group in optimiser.param_groups:
             group["lr"] = rate
-
-    def _loader(self, share: Samples, batch: int) -> DataLoader[Sample]:
-        workers = min(self._settings.workers, -(-len(share) // batch))
-        return DataLoader(
-            _Listed(share),
-            batch_size=batch,
-            num_workers=workers,
-            collate_fn=collate,
-            multiprocessing_context=_clean_processes() if workers else None,
-            pin_memory=self.device.type == "cuda",
-        )
-
-
-class _Listed(Dataset[Sample]):
-    """Samples as PyTorch's loader wants them."""
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self._samples[index]
-
-
-def _clean_processes() -> BaseContext:
-    """Workers forked from a server that has imported everything and run nothing.
-
-    A forked child of a process that has run PyTorch can hang in OpenMP; a spawned one imports
-    PyTorch again, each epoch.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "torch", "lunart.training.share"])
-    return context
-
-
-def collate(samples: Iterable[Sample]) -> list[dict[str, Tensor]]:
-    """A batch of each shape of sample, in the order in which shapes come."""
-    groups: dict[tuple[Any, ...], list[Sample]] = {}
-    for sample in samples:
-        key = tuple((name, array.shape) for name, array in sorted(sample.items()))
-        groups.setdefault(key, []).append(sample)
-    return [
-        {name: torch.from_numpy(np.stack([one[name] for one in group])) for name in group[0]}
-        for group in groups.values()
-    ]
 
 
 def _small(batch: Batch, name: str) -> Iterator[Batch]:
