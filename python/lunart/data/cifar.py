@@ -72,10 +72,13 @@ class CifarSource:
         """Raises ``DataError`` for what is missing, damaged or twice there."""
         self._path, self._seed = Path(path), seed
         self._settings = settings or CifarSettings()
-        found = _kept(self._path, store or Cache(default_folder()))
+        found = kept_pictures(self._path, store)
         _refuse_copies(self._path, found)
-        self._rgb, self._label = found.rgb, self._relabelled(found.label)
-        train, self._test = (np.flatnonzero((found.part == k) & (self._label >= 0)) for k in (0, 1))
+        numbers = self._numbers()[found.label]
+        # Workers are sent no more than they need.
+        wanted = numbers >= 0
+        self._rgb, self._label = found.rgb[wanted], numbers[wanted]
+        train, self._test = (np.flatnonzero(found.part[wanted] == k) for k in (0, 1))
         self._train, self._validation = self._divided(train)
         #: Of red, green and blue from 0 to 1, over what is learnt from.
         self.mean, self.deviation = _statistics(self._rgb[self._train])
@@ -112,12 +115,12 @@ class CifarSource:
     def _samples(self, places: Places) -> _Plain:
         return _Plain(self._rgb, self._label, places, self.mean, self.deviation)
 
-    def _relabelled(self, label: NDArray[np.uint8]) -> Places:
-        """Places in the wanted classes, -1 for the others."""
+    def _numbers(self) -> Places:
+        """Label of each of CIFAR-10's classes, -1 for those that are not wanted."""
         numbers = np.full(len(CLASSES), -1)
         for number, name in enumerate(self.classes):
             numbers[CLASSES.index(name)] = number
-        return numbers[label]
+        return numbers
 
     def _divided(self, train: Places) -> tuple[Places, Places]:
         self._require_all(train, "train")
@@ -187,8 +190,11 @@ class _Changed:
         return {**sample, "image": np.ascontiguousarray(image)}
 
 
-def _kept(path: Path, store: Store) -> Pictures:
+def kept_pictures(path: Path, store: Store | None = None) -> Pictures:
+    """All pictures, decoded once and then read from the cache. Raises ``DataError``."""
     import PIL
+
+    store = store or Cache(default_folder())
 
     def make() -> Arrays:
         return asdict(pictures.read_pictures(path))

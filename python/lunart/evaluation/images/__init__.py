@@ -1,0 +1,1 @@
+"""How good image classifiers are: accuracy, confusion, and the pictures that they get wrong."""
