@@ -25,10 +25,13 @@ def admit(luna: Luna16, split: Split) -> None:
 
 
 def refuse_copies(scans: Scans, split: Split) -> None:
-    """Refuse (``DataError``) the same voxels in two parts. Reads every scan once."""
+    """Refuse (``DataError``) the same voxels in two parts. Reads every scan once.
+
+    Test series without a scan here are passed over: they may be kept elsewhere.
+    """
     seen: dict[str, tuple[str, str]] = {}
-    for part in PARTS[:2]:
-        for uid in split.part(part):
+    for part in PARTS:
+        for uid in (uid for uid in split.part(part) if uid in scans.series):
             other, where = seen.setdefault(scans.digest(uid).voxels, (uid, part))
             if where != part:
                 raise DataError(

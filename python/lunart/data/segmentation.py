@@ -91,8 +91,8 @@ class Regions:
         ]
 
     def _around(self, place: Place) -> Region:
-        irc = self._scans.ct(place.series_uid).to_irc(place.center_xyz_mm)
-        i, r, c = (round(v) for v in irc)
+        to_irc = self._scans.geometry(place.series_uid).to_irc
+        i, r, c = (round(v) for v in to_irc(place.center_xyz_mm))
         return Region(place.series_uid, (i, r, c), (i + 1, r + 1, c + 1), False)
 
 

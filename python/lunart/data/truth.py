@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Truth:
         self._votes = {uid: luna.votes(uid) for uid in luna.series}
         self._last: tuple[str, Mask] | None = None
         self._keys: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A mask is as large as a scan; a worker looks it up in the cache.
+        return {**self.__dict__, "_last": None}
 
     def annotations(self, series_uid: str) -> list[Annotation]:
         """Nodules of a series."""
