@@ -7,6 +7,7 @@ out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +20,26 @@ from lunart.models import SegmentationUNet
 from lunart.training.blend.patches import CONTEXT
 from lunart.training.blend.volume import Volume, scan_of
 
-NEAR_MM = 3.0
+# A component whose centre is so near to a nodule's voxels is on it; one that is not far is neither.
+ON_MM, NEAR_MM = 1.0, 3.0
+LEAST_MM = 4.0
+LOOKALIKES = ("null", "vessel")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A place in a volume. ``kind``: ``proposed`` by the network, ``truth``, or a piece's kind."""
+    """A place in a volume, what is there and who found it.
+
+    ``kind``: ``proposed`` by the network, ``truth``, or a look-alike piece's kind. ``patient_id``
+    and ``native`` are those of the nearest nodule: whose it is, and whether it lies in its own
+    surroundings.
+    """
 
     center_irc: tuple[float, float, float]
     nodule: bool
     kind: str
     patient_id: str
+    native: bool
     diameter_mm: float
 
 
@@ -61,42 +71,51 @@ def find(
     scan = scan_of(volume)
     seen = probabilities(model, scan, volume.lungs)
     components, _ = _core.group(scan, (seen > threshold).astype(np.uint8), 0, min_component_mm3)
-    truth, count = ndimage.label(volume.nodule)
     step = np.array(volume.spacing_irc_mm)
     away = ndimage.distance_transform_edt(~volume.nodule, sampling=step)
     found = []
     for component in components:
         center = component["center_irc"]
         at = tuple(
-            int(min(max(round(c), 0), n - 1)) for c, n in zip(center, truth.shape, strict=True)
+            int(min(max(round(c), 0), n - 1)) for c, n in zip(center, volume.hu.shape, strict=True)
         )
         if not volume.known[at] or not volume.lungs[at]:
             continue
-        if away[at] <= 1.0 or away[at] > NEAR_MM:
+        if away[at] <= ON_MM or away[at] > NEAR_MM:
+            patient_id, native = _owner(volume, at)
             found.append(
-                Finding(center, bool(away[at] <= 1.0), "proposed", _owner(volume, at), 0.0)
+                Finding(center, bool(away[at] <= ON_MM), "proposed", patient_id, native, 0.0)
             )
-    boxes = ndimage.find_objects(truth)
-    for number in range(count):
-        voxels = np.argwhere(truth[boxes[number]] == number + 1)
-        center = voxels.mean(axis=0) + [part.start for part in boxes[number]]
-        at = (round(center[0]), round(center[1]), round(center[2]))
-        size = float((6 * len(voxels) * np.prod(step) / np.pi) ** (1 / 3))
-        if size >= 4:
-            found.append(Finding(at, True, "truth", _owner(volume, at), size))
     for piece in volume.pieces:
-        if piece.kind in ("null", "vessel"):
+        if piece.kind in LOOKALIKES:
             found.append(
-                Finding(piece.center_irc, False, piece.kind, piece.patient_id, piece.diameter_mm)
-            )
+                Finding(piece.center_irc, False, piece.kind, piece.patient_id, False,
+                        piece.diameter_mm)
+            )  # fmt: skip
+    return found + truths(volume)
+
+
+def truths(volume: Volume) -> list[Finding]:
+    """The centre of each nodule, found or not, of :data:`LEAST_MM` and more."""
+    labels, count = ndimage.label(volume.nodule)
+    voxel_mm3 = float(np.prod(volume.spacing_irc_mm))
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels)[:count], start=1):
+        voxels = np.argwhere(labels[box] == number)
+        i, r, c = (float(v) + part.start for v, part in zip(voxels.mean(axis=0), box, strict=True))
+        size = float((6 * len(voxels) * voxel_mm3 / np.pi) ** (1 / 3))
+        if size >= LEAST_MM:
+            patient_id, native = _owner(volume, (i, r, c))
+            found.append(Finding((i, r, c), True, "truth", patient_id, native, size))
     return found
 
 
-def _owner(volume: Volume, at: tuple[int, ...]) -> str:
-    """The patient whose nodule is nearest, for splitting; the background's name without pieces."""
-    nodules = [piece for piece in volume.pieces if piece.kind in ("nodule", "native")]
-    if not nodules:
-        return volume.background
-    gaps = [np.linalg.norm(np.array(piece.center_irc) - at) for piece in nodules]
-    nearest = int(np.argmin(gaps))
-    return nodules[nearest].patient_id if gaps[nearest] < 40 else volume.background
+def _owner(volume: Volume, at: Sequence[float]) -> tuple[str, bool]:
+    """The patient whose piece is nearest; the background's name where none is near."""
+    pieces = [piece for piece in volume.pieces if piece.kind in ("nodule", "native")]
+    step = np.array(volume.spacing_irc_mm)
+    gaps = [float(np.linalg.norm((np.array(piece.center_irc) - at) * step)) for piece in pieces]
+    nearest = int(np.argmin(gaps)) if gaps else 0
+    if not gaps or gaps[nearest] > pieces[nearest].diameter_mm / 2 + NEAR_MM + 2:
+        return volume.background, True
+    return pieces[nearest].patient_id, pieces[nearest].kind == "native"

@@ -1,4 +1,4 @@
-"""What the training loop draws from: blended volumes as a source of patches.
+"""What the training loop draws from: blended volumes as sources of patches and of crops.
 
     source = segmentation_source(Path("data"), Path(".cache/blend"), SegmentationBlend(seed=1))
 
@@ -7,20 +7,37 @@ The folder is laid out as :func:`lunart.training.blend.library.read_library` say
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
+from lunart.data.cache import Store
 from lunart.data.fingerprint import fingerprint
+from lunart.data.malignancy import BENIGN_AT_MOST, MALIGNANT_AT_LEAST
+from lunart.models import SegmentationUNet
+from lunart.models.checkpoint import Checkpoint
+from lunart.training.blend.findings import Finding, find, truths
 from lunart.training.blend.jobs import Alone, Blended, Generated, Job, Whole
-from lunart.training.blend.library import VALIDATION_PATIENT, contents
+from lunart.training.blend.library import VALIDATION_PATIENT, contents, read_library
 from lunart.training.blend.maker import Maker
 from lunart.training.blend.parts import STUDY, VALIDATION
 from lunart.training.blend.patches import Group, Patches, Slices
+from lunart.training.blend.pool import Pool, PoolSettings, gather
+from lunart.training.blend.volume import Mix, Volume
 from lunart.training.source import Samples
 
 #: Raised when the same settings give other samples.
 VERSION = 1
+LEAST_COMPONENT_MM3 = 5.0
+#: Many natives and nothing else.
+RATED = PoolSettings(
+    blended=120,
+    validation=20,
+    generated=0,
+    mix=Mix(nodules=0, natives=8, nulls=0, vessels=0, slices=48),
+)
 _TRAIN, _VALIDATE, _PHANTOM = 3, 5, 2_000_000
 
 
@@ -95,3 +112,47 @@ def segmentation_source(
 ) -> SegmentationSource:
     """Raises ``UsageError`` when the folder holds nothing to train on."""
     return SegmentationSource(Maker(folder, converted), settings)
+
+
+def nodule_pool(
+    folder: Path, converted: Path, store: Store, checkpoint: Checkpoint, settings: PoolSettings
+) -> Pool:
+    """Crops at what the segmentation weights propose, and at all that was put in."""
+    network = checkpoint.module()
+    assert isinstance(network, SegmentationUNet)
+    # Half the pipeline's own threshold: there are enough mistakes to learn from.
+    threshold = checkpoint.pipeline.get("segmentation_threshold", 0.5) / 2
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def found(volume: Volume) -> list[Finding]:
+        return find(network, volume, threshold, LEAST_COMPONENT_MM3)
+
+    by = f"{checkpoint.sha256} {threshold} {LEAST_COMPONENT_MM3}"
+    library = read_library(folder, converted)
+    return gather(Maker(folder, converted), library, store, found, by, settings)
+
+
+def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Pool:
+    """Crops of cubes in their own surroundings whose reader leant to one side.
+
+    Positive from a rating of 4 on, negative up to 2; 3 says nothing and is left out.
+    """
+    library = read_library(folder, converted)
+    ratings = {cube.patient_id: cube.malignancy for cube in library.cubes}
+
+    def found(volume: Volume) -> list[Finding]:
+        rated = []
+        for finding in truths(volume):
+            rating = ratings.get(finding.patient_id)
+            own = finding.patient_id == volume.background
+            if finding.native and not own and rating is not None and _leans(rating):
+                rated.append(replace(finding, nodule=rating >= MALIGNANT_AT_LEAST))
+        return rated
+
+    return gather(
+        Maker(folder, converted), library, store, found, "ratings", replace(RATED, seed=seed)
+    )
+
+
+def _leans(rating: float) -> bool:
+    return rating <= BENIGN_AT_MOST or rating >= MALIGNANT_AT_LEAST

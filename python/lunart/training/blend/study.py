@@ -1,0 +1,214 @@
+"""How good a crop classifier is on patients and lungs that it has never seen.
+
+    python -m lunart.training.blend.study nodules DATA --segmentation FILE --output DIR
+    python -m lunart.training.blend.study malignancy DATA --classification FILE --output DIR
+
+Each of four parts of patients and backgrounds is held out in turn; the fifth decides which epoch is
+kept. What was held out is pooled. Nodules count once each, found by the segmentation network or
+not; against them stands what it proposes in the lungs and no reader marked. Intervals draw whole
+patients (nodules) and whole volumes (proposals) with replacement.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunart import _core
+from lunart.cli import Parser, run, say
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lunart.training.blend.crops import CropSource
+    from lunart.training.blend.pool import Entry, Pool
+    from lunart.training.trainee import Trainee
+
+_PROG = "python -m lunart.training.blend.study"
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Entries of the parts held out, and what networks that never saw them say."""
+
+    entries: list[Entry]
+    scores: NDArray[np.float64]
+
+    def only(self, keep: Callable[[Entry], bool]) -> Held:
+        """Those that pass."""
+        chosen = np.array([keep(entry) for entry in self.entries], bool)
+        kept = [entry for entry, one in zip(self.entries, chosen, strict=True) if one]
+        return Held(kept, self.scores[chosen])
+
+    @property
+    def nodule(self) -> NDArray[np.bool_]:
+        """The truth."""
+        return np.array([entry.finding.nodule for entry in self.entries], bool)
+
+    @property
+    def groups(self) -> list[str]:
+        """What is drawn together: a patient's nodules, a volume's proposals."""
+        return [
+            e.finding.patient_id if e.finding.nodule else f"volume {e.volume}" for e in self.entries
+        ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the study and return its exit code."""
+    return run(_PROG, lambda: _run(argv), extra="train")
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    parser = Parser(_PROG, "Out-of-fold figures of the nodule and malignancy classifiers.")
+    parser.add_argument("what", choices=("nodules", "malignancy"))
+    parser.add_argument("data", type=Path, help="the folder with nodules/, backgrounds/, luna16/")
+    parser.add_argument("--segmentation", type=Path, help="weights whose proposals are judged")
+    parser.add_argument("--classification", type=Path, help="weights to fine-tune")
+    parser.add_argument("--output", type=Path, required=True, help="runs, and study.json")
+    parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
+    parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
+    )
+    options = parser.parse_args(argv)
+    report = _nodules(options) if options.what == "nodules" else _malignancy(options)
+    path = options.output / f"{options.what}.json"
+    _core.write_file_atomically(path, json.dumps(report, indent=1) + "\n")
+    for key, value in report.items():
+        say(f"{key}: {value}")
+
+
+def _nodules(options: Namespace) -> dict[str, Any]:
+    from lunart.data.cache import Cache
+    from lunart.evaluation.roc import auc_estimate
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend.crops import CropSource
+    from lunart.training.blend.pool import PoolSettings
+    from lunart.training.blend.sources import nodule_pool
+    from lunart.training.trainee import nodule_classifier
+
+    checkpoint = load_checkpoint(options.segmentation, "segmentation")
+    pool = nodule_pool(
+        options.data, options.cache, Cache(options.cache), checkpoint, PoolSettings()
+    )
+    held = _held_out(
+        options, pool, CropSource, lambda: nodule_classifier(1, dropout=0.25), batch=24
+    )
+    judged = held.only(lambda e: e.finding.kind == ("truth" if e.finding.nodule else "proposed"))
+    own = judged.only(lambda e: e.finding.native or not e.finding.nodule)
+    report: dict[str, Any] = {
+        "nodules": int(judged.nodule.sum()),
+        "proposals": int((~judged.nodule).sum()),
+    }
+    for name, some in (("auc", judged), ("auc, nodules in their own surroundings", own)):
+        report[name] = str(auc_estimate(some.scores, some.nodule, some.groups))
+    for kind in ("null", "vessel", "proposed"):
+        of = held.only(lambda e, kind=kind: e.finding.kind == kind and not e.finding.nodule)  # type: ignore[misc]
+        report[f"{kind} called nodules"] = f"{(of.scores > 0.5).mean():.3f} of {len(of.scores)}"
+    found = judged.scores[judged.nodule] > 0.5
+    report["nodules called nodules"] = f"{found.mean():.3f} of {len(found)}"
+    return report
+
+
+def _malignancy(options: Namespace) -> dict[str, Any]:
+    from lunart.data.cache import Cache
+    from lunart.evaluation.roc import auc_difference, auc_estimate
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend.crops import rated_source
+    from lunart.training.blend.sources import rated_pool
+    from lunart.training.trainee import finetuned
+
+    checkpoint = load_checkpoint(options.classification, "classification")
+    pool = rated_pool(options.data, options.cache, Cache(options.cache))
+    held = _held_out(
+        options, pool, rated_source, lambda: finetuned(checkpoint, 1, depth=options.depth), batch=32
+    )
+    # A patient's crops are one nodule seen many times: judged once, by the mean.
+    patients = sorted({e.finding.patient_id for e in held.entries})
+    rows = [
+        np.array([e.finding.patient_id == patient for e in held.entries]) for patient in patients
+    ]
+    diameters = np.array([e.finding.diameter_mm for e in held.entries])
+    scores = np.array([held.scores[row].mean() for row in rows])
+    sizes = np.array([diameters[row].mean() for row in rows])
+    truth = np.array([held.nodule[row][0] for row in rows])
+    return {
+        "malignant": int(truth.sum()),
+        "benign": int((~truth).sum()),
+        "auc": str(auc_estimate(scores, truth)),
+        "auc of the diameter": str(auc_estimate(sizes, truth)),
+        "difference": str(auc_difference(scores, sizes, truth)),
+    }
+
+
+def _held_out(
+    options: Namespace,
+    pool: Pool,
+    source: type[CropSource] | Callable[[Pool, Any], CropSource],
+    trainee: Callable[[], Trainee],
+    *,
+    batch: int,
+) -> Held:
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend.crops import CropBlend
+    from lunart.training.blend.parts import STUDY
+    from lunart.training.fit import fit
+    from lunart.training.losses import CrossEntropy
+    from lunart.training.optimiser import Optimiser
+    from lunart.training.settings import Settings
+    from lunart.training.tasks import Classification
+
+    settings = Settings(
+        epochs=options.epochs,
+        batch=batch,
+        precision="bf16",
+        optimiser=Optimiser(rate=2e-3, weight_decay=1e-2, warmup_steps=50),
+    )
+    entries: list[Entry] = []
+    scores: list[NDArray[np.float64]] = []
+    for part in STUDY:
+        others = tuple(other for other in STUDY if other != part)
+        say(f"part {part} held out")
+        outcome = fit(
+            trainee(),
+            Classification(loss_of=CrossEntropy(label_smoothing=0.02)),
+            source(pool, replace(CropBlend(), parts=others, crops=4000)),
+            settings,
+            options.output / options.what / f"without-{part}",
+        )
+        network = load_checkpoint(outcome.weights, "classification").module()
+        mine = [entry for entry in pool.entries if entry.part == part]
+        entries += mine
+        scores.append(predicted(network, mine))
+    return Held(entries, np.concatenate(scores))
+
+
+def predicted(network: nn.Module, entries: Sequence[Entry]) -> NDArray[np.float64]:
+    """The positive class's probability for each entry, cut as the pipeline would."""
+    import torch
+
+    from lunart.training.blend.crops import Plain
+
+    samples = Plain(entries)
+    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    found = [np.zeros(0)]
+    for start in range(0, len(samples), _BATCH):
+        some = range(start, min(start + _BATCH, len(samples)))
+        hu = torch.from_numpy(np.stack([samples[k]["hu"] for k in some]))
+        hu = hu.contiguous(memory_format=torch.channels_last_3d)
+        with torch.inference_mode():
+            found.append(network(hu)[1][:, 1].double().numpy())
+    return np.concatenate(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
