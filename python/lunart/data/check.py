@@ -40,7 +40,7 @@ def check(luna: Luna16, split: Path | None) -> list[Finding]:
         findings += _rows(luna, readable, name, rows)
     findings += _votes(luna, readable)
     if luna.table("candidates_V2", "candidates") is None:
-        findings.append(Finding("note", "no-candidates", "candidates.csv", NO_CANDIDATES))
+        findings.append(Finding("note", "no-candidates", str(luna.root), NO_CANDIDATES))
     if split is not None:
         findings += _split(luna, split)
     return findings

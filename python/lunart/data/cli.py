@@ -169,6 +169,8 @@ def _show(findings: list[Finding]) -> None:
     for kind, count in seen.items():
         if count > _SHOWN:
             say(f"and {count - _SHOWN} more of {kind} (--json lists all)")
+    if not any(finding.severity == "error" for finding in findings):
+        say("nothing is wrong")
 
 
 def _prepare(options: Namespace) -> None:
