@@ -8,23 +8,25 @@ weights as if it had never been stopped.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_only
 
 from lunart import _core
 from lunart.cli import say
 from lunart.errors import BundleError, OutputError, UsageError
+from lunart.models.images import Images
+from lunart.training.board import Board
 from lunart.training.keeper import Keeper
 from lunart.training.module import TrainingModule
+from lunart.training.processes import is_first
 from lunart.training.progress import ProgressLines
 from lunart.training.quiet import quiet
-from lunart.training.record import LAST, METRICS, RUN, WEIGHTS, Epoch, Record
+from lunart.training.record import BOARD, LAST, METRICS, RUN, WEIGHTS, Epoch, Record
 from lunart.training.settings import Settings
 from lunart.training.source import Source
 from lunart.training.storage import WholeFiles, read
@@ -53,12 +55,15 @@ def fit(
     *,
     pipeline: Mapping[str, float] | None = None,
     about: Mapping[str, Any] | None = None,
+    images: Images | None = None,
     restart: bool = False,
+    tell: Callable[[str], None] = say,
 ) -> Outcome:
     """Train, or go on training, in a folder of the run's own.
 
     ``pipeline`` are the settings that travel with the weights, ``about`` what their metadata says
-    of data and licence. ``restart`` forgets what the folder holds of an earlier run.
+    of data and licence, ``images`` an image classifier's classes. ``restart`` forgets what the
+    folder holds of an earlier run; ``tell`` gets a line an epoch.
 
     Raises ``UsageError`` when the folder holds another run, ``DataError`` for an empty set,
     ``CheckError`` when the loss is no number, ``OutputError`` when the folder cannot be written.
@@ -69,12 +74,14 @@ def fit(
         "task": task.described(),
         "data": source.fingerprint,
         "settings": settings.described(),
+        "pipeline": dict(pipeline or {}),
+        "images": None if images is None else images.to_json(),
     }
-    first = _is_first_process()
+    first = is_first()
     if first:
         _prepare(folder, run, restart=restart)
     record = _resumed(folder, run)
-    lines = ProgressLines(settings.epochs)
+    lines = ProgressLines(settings.epochs, tell)
     keeper = Keeper(
         folder,
         trainee,
@@ -82,12 +89,13 @@ def fit(
         record,
         patience=settings.patience,
         pipeline=pipeline or {},
-        source=about or {},
+        about=about or {},
+        images=images,
         tell=lines.tell,
     )
     if first and record.history:
         keeper.write_metrics()
-        say(f"{folder}: going on after epoch {record.history[-1].number}")
+        tell(f"{folder}: going on after epoch {record.history[-1].number}")
     if len(record.history) < settings.epochs and not keeper.exhausted:
         _train(trainee, task, source, settings, folder, keeper, lines)
     best = keeper.best
@@ -116,7 +124,7 @@ def _train(
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
-            callbacks=[lines, keeper],
+            callbacks=[lines, keeper, Board(folder, keeper)],
             plugins=[WholeFiles()],
             default_root_dir=folder,
             logger=False,
@@ -144,6 +152,8 @@ def _prepare(folder: Path, run: Mapping[str, Any], *, restart: bool) -> None:
         if restart:
             for name in _FILES:
                 (folder / name).unlink(missing_ok=True)
+            if (folder / BOARD).is_dir():
+                shutil.rmtree(folder / BOARD)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror or error})") from error
     if not (folder / RUN).exists():
@@ -170,8 +180,3 @@ def _resumed(folder: Path, run: Mapping[str, Any]) -> Record:
             f"{folder}: {WEIGHTS} of the best epoch is missing; --restart begins anew there"
         )
     return record
-
-
-def _is_first_process() -> bool:
-    rank: int | None = rank_zero_only.rank  # type: ignore[attr-defined]
-    return not rank and int(os.environ.get("NODE_RANK", "0")) == 0

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lunart import _core
 from lunart.models.checkpoint import save_weights
+from lunart.models.images import Images
 from lunart.training.module import TrainingModule
 from lunart.training.record import CHECKPOINT_KEY, LAST, METRICS, WEIGHTS, Epoch, Record
 from lunart.training.tasks import Task
@@ -35,12 +36,14 @@ class Keeper(Callback):
         *,
         patience: int,
         pipeline: Mapping[str, float],
-        source: Mapping[str, Any],
+        about: Mapping[str, Any],
+        images: Images | None,
         tell: Callable[[Epoch, bool], None],
     ) -> None:
         self.record = record
         self._folder, self._trainee, self._task = folder, trainee, task
-        self._patience, self._pipeline, self._source, self._tell = patience, pipeline, source, tell
+        self._patience, self._tell = patience, tell
+        self._pipeline, self._about, self._images = pipeline, about, images
         self._began = time.monotonic()
 
     @property
@@ -93,8 +96,9 @@ class Keeper(Callback):
             self._trainee.shipped(),
             self._trainee.architecture,
             pipeline=self._pipeline,
+            images=self._images,
             source={
-                **self._source,
+                **self._about,
                 "settings": self.record.run,
                 "metrics": {"epoch": epoch.number, "validation": epoch.validation},
             },

@@ -9,28 +9,45 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import CatMetric, MeanMetric
+from torchmetrics import CatMetric, MeanMetric, Metric
 from torchmetrics.classification import BinaryStatScores
 from torchmetrics.functional import accuracy, auroc, f1_score, precision, recall
 
+from lunart.training.overlay import Shown
+
+BINS = 50
+#: Slices that are shown, and how far they lie apart: neighbours look alike.
+SHOWN, _APART = 6, 8
 _UNKNOWN = -1
 
 
 class SegmentationMetrics(nn.Module):
-    """Loss of an image, and Dice, recall and precision over the pixels of all images together."""
+    """Loss of an image, and Dice, recall and precision over the pixels of all images together.
+
+    A few slices with a nodule are kept to be shown, the same ones each epoch.
+    """
 
     def __init__(self, threshold: float) -> None:
         super().__init__()
+        self.threshold = threshold
+        #: Of this process.
+        self.shown: list[Shown] = []
+        self._seen = 0
         self._loss = MeanMetric()
         self._pixels = BinaryStatScores(threshold, ignore_index=_UNKNOWN, validate_args=False)
+        self._bins = _Histogram()
 
     def update(self, probability: Tensor, batch: Mapping[str, Tensor], loss: Tensor) -> None:
         """``loss`` is the batch's mean; pixels of ``weight`` 0 do not count."""
+        probability = probability.float()
         self._loss.update(loss, len(probability))
         truth = batch["mask"].to(torch.int64)
-        if "weight" in batch:
-            truth = truth.masked_fill(batch["weight"] == 0, _UNKNOWN)
-        self._pixels.update(probability.float(), truth)
+        known = (
+            batch["weight"] > 0 if "weight" in batch else torch.ones_like(truth, dtype=torch.bool)
+        )
+        self._pixels.update(probability, truth.masked_fill(~known, _UNKNOWN))
+        self._bins.update(probability[known], truth[known])
+        self._show(probability, batch)
 
     def compute(self) -> dict[str, float]:
         """``dice``, ``recall`` and ``precision`` are 0 where they are not defined."""
@@ -42,9 +59,28 @@ class SegmentationMetrics(nn.Module):
             "precision": hits / max(1, hits + false),
         }
 
+    def histograms(self) -> Tensor:
+        """``(2, BINS)``: how many pixels outside and in nodules got which probability."""
+        counts: Tensor = self._bins.compute()
+        return counts.cpu()
+
     def reset(self) -> None:
-        self._loss.reset()
-        self._pixels.reset()
+        self.shown, self._seen = [], 0
+        for metric in (self._loss, self._pixels, self._bins):
+            metric.reset()
+
+    def _show(self, probability: Tensor, batch: Mapping[str, Tensor]) -> None:
+        for number in range(len(probability)):
+            if self._seen <= 0 and len(self.shown) < SHOWN and bool(batch["mask"][number].any()):
+                middle = batch["hu"].shape[1] // 2
+                planes = (
+                    batch["hu"][number, middle],
+                    batch["mask"][number, 0],
+                    probability[number, 0],
+                )
+                self.shown.append(Shown(*(plane.cpu() for plane in planes)))
+                self._seen = _APART
+            self._seen -= 1
 
 
 class ClassificationMetrics(nn.Module):
@@ -102,3 +138,18 @@ def _area(probability: Tensor, label: Tensor) -> float:
         area = auroc(probability, label, task="multiclass", num_classes=classes)
     assert area is not None
     return float(area)
+
+
+class _Histogram(Metric):
+    counts: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(2, BINS, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, probability: Tensor, truth: Tensor) -> None:
+        place = (probability * BINS).long().clamp(0, BINS - 1) + BINS * truth
+        self.counts += torch.bincount(place, minlength=2 * BINS).reshape(2, BINS)
+
+    def compute(self) -> Tensor:
+        return self.counts

@@ -68,6 +68,8 @@ class TrainingModule(LightningModule):
         self.network.train()
         for part in self._trainee.frozen:
             part.eval()
+        self._mean_loss.reset()
+        self.metrics.reset()
 
     def training_step(self, batches: list[Batch], number: int) -> Tensor:
         if len(batches) != 1:
@@ -105,11 +107,8 @@ class TrainingModule(LightningModule):
                 self.metrics.update(answer, batch, loss)
 
     def finished_epoch(self) -> tuple[float, dict[str, float]]:
-        """Mean training loss and validation metrics, of all processes. Starts counting anew."""
-        loss, values = float(self._mean_loss.compute()), self.metrics.compute()
-        self._mean_loss.reset()
-        self.metrics.reset()
-        return loss, values
+        """Mean training loss and validation metrics, of all processes."""
+        return float(self._mean_loss.compute()), self.metrics.compute()
 
     def _answer(self, hu: Tensor) -> Tensor:
         layout = _LAYOUTS.get(hu.dim())

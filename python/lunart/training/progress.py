@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lunart.cli import say
 from lunart.training.record import Epoch
 
 _REDRAW_S = 0.5
@@ -18,8 +17,8 @@ _REDRAW_S = 0.5
 class ProgressLines(Callback):
     """Speaks in the first process only."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int, say: Callable[[str], None]) -> None:
+        self._epochs, self._say = epochs, say
         self._seconds: list[float] = []
         self._drawn = 0.0
         self._redraws = sys.stderr is not None and sys.stderr.isatty()
@@ -30,7 +29,7 @@ class ProgressLines(Callback):
         left = sum(self._seconds) / len(self._seconds) * (self._epochs - epoch.number)
         best = " (best so far)" if improved else ""
         self._clear()
-        say(
+        self._say(
             f"epoch {epoch.number}/{self._epochs}: loss {epoch.train_loss:.4f}; "
             f"validation: {in_words(epoch.validation)}{best}; "
             f"{epoch.seconds:.0f} s, {_time(left)} left"

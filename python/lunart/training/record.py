@@ -2,7 +2,7 @@
 
 A run folder holds ``run.json`` (what is trained), ``last.ckpt`` (the state after the last finished
 epoch), ``weights.safetensors`` (of the best epoch, ready for luna-export) and ``metrics.jsonl`` (a
-line an epoch).
+line an epoch), and ``tensorboard/``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lunart.errors import BundleError, UsageError
 FORMAT = "lunart.training/1"
 CHECKPOINT_KEY = "lunart"
 RUN, LAST, WEIGHTS, METRICS = "run.json", "last.ckpt", "weights.safetensors", "metrics.jsonl"
+BOARD = "tensorboard"
 
 
 @dataclass(frozen=True)
