@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import pickle
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import permutations, product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from lunart.data.split import Split
 from lunart.data.tables import Malignancy
 from lunart.errors import DataError, ScanError
 from lunart.training.source import Samples
+from scipy.spatial.transform import Rotation
 
 __all__ = ["phantoms"]
 CROP, MARGIN = (32, 48, 48), (4, 12, 12)
@@ -109,6 +113,44 @@ def test_places_come_back_through_a_direction_that_is_not_symmetric(tmp_path: Pa
     assert not ct.contains((0, 0, ct.shape_irc[2] - 0.5))
 
 
+ALL_ORIENTATIONS = [
+    [sign * (axis == row) for row in range(3) for axis, sign in zip(axes, signs, strict=True)]
+    for axes in permutations(range(3))
+    for signs in product((1.0, -1.0), repeat=3)
+]
+
+
+@pytest.mark.parametrize("oblique", [False, True])
+def test_a_candidate_comes_back_from_every_orientation(oblique: bool):
+    """Millimetres to the voxel and back, whichever of the 48 ways a scan is stored in."""
+    tilt = Rotation.from_euler("xyz", (7, -11, 5), degrees=True).as_matrix()
+    assert len({tuple(direction) for direction in ALL_ORIENTATIONS}) == 48
+    for direction in ALL_ORIENTATIONS:
+        matrix = (
+            np.reshape(direction, (3, 3)) if not oblique else tilt @ np.reshape(direction, (3, 3))
+        )
+        geometry = _core.Geometry(
+            shape_irc=(5, 6, 7), spacing_mm=(0.7, 0.8, 2.5), origin_mm=(-30, 12, 7),
+            direction=matrix.ravel().tolist(),
+        )  # fmt: skip
+        numbered = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7)
+        ct = Ct("1.2", _core.oriented(_core.scan_from_array(numbered, geometry, "1.2", "")))
+        for irc in ((0, 0, 0), (4, 5, 6), (1, 4, 2), (3, 0, 5)):
+            # A table's millimetres, by the definition of MetaImage and not by our code.
+            step = np.array([irc[2] * 0.7, irc[1] * 0.8, irc[0] * 2.5])
+            xyz = tuple((np.array([-30, 12, 7]) + matrix @ step).tolist())
+            place = ct.to_irc(xyz)
+            np.testing.assert_allclose(place, np.rint(place), atol=1e-6)
+            i, r, c = (round(v) for v in place)
+            assert ct.scan.hu[i, r, c] == numbered[irc]
+            assert ct.crop(place, (1, 1, 1))[0, 0, 0] == numbered[irc]
+            np.testing.assert_allclose(ct.to_xyz(place), xyz, atol=1e-6)
+        # The patient's left, back and head are where columns, rows and slices go to.
+        steps = [np.subtract(ct.to_xyz(end), ct.to_xyz((0, 0, 0))) for end in np.eye(3)[::-1]]
+        assert [int(np.abs(step).argmax()) for step in steps] == [0, 1, 2]
+        assert all(step[axis] > 0 for axis, step in enumerate(steps))
+
+
 def test_epochs_alternate_at_the_ratio_and_use_everything():
     labels = np.array([True] * 3 + [False] * 20)
     order = balance.alternating(np.random.default_rng(1), labels, 2, 10_000)
@@ -141,6 +183,54 @@ def test_without_balance_each_sample_comes_once(boxes: Classified):
     epoch = source.epoch(0)
     assert sum(int(epoch[k]["label"]) for k in range(len(epoch))) == 4
     assert len(epoch) == 16
+
+
+@pytest.mark.parametrize("ratio", [None, 1, 3])
+def test_validation_is_never_balanced(boxes: Classified, ratio: int | None):
+    cls = replace(CLS, negatives_per_positive=ratio, epoch_samples=3)
+    seg = replace(SEG, negatives_per_positive=ratio, epoch_samples=3)
+    for factory, settings, plain in (
+        (classification_source, cls, CLS),
+        (segmentation_source, seg, SEG),
+        (malignancy_source, MalignancySettings(crops=cls), MalignancySettings()),
+    ):
+        made, expected = (
+            factory(boxes.root, boxes.split, seed=1, settings=s, store=NoCache()).validation()
+            for s in (settings, plain)
+        )
+        assert len(made) == len(expected) > 1
+        assert same(made, expected, len(expected))
+
+
+def test_several_workers_load_what_one_does(boxes: Classified, tmp_path: Path):
+    cache = Cache(tmp_path / "cache")
+    for factory, settings in ((classification_source, CLS), (segmentation_source, SEG)):
+        source = factory(boxes.root, boxes.split, seed=1, settings=settings, store=cache)
+        for samples in (source.epoch(2), source.validation()):
+            indices = list(range(0, len(samples), 3))
+            with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+                loaded = list(pool.map(samples.__getitem__, indices))
+            for index, sample in zip(indices, loaded, strict=True):
+                for name, array in samples[index].items():
+                    np.testing.assert_array_equal(sample[name], array)
+
+
+def test_workers_are_not_sent_scans_and_masks(phantoms: Path, tmp_path: Path):
+    source = segmentation_source(
+        phantoms, split_of(phantoms), seed=1, settings=SEG, store=Cache(tmp_path)
+    )
+    validation = source.validation()
+    _ = validation[0]
+    assert len(pickle.dumps(validation)) < 50_000  # a mask has 400,000 voxels
+
+
+def test_a_training_starts_without_reading_scans_again(phantoms: Path, tmp_path: Path, monkeypatch):
+    split, store = split_of(phantoms), Cache(tmp_path)
+    kinds = ((segmentation_source, SEG), (classification_source, CLS))
+    first = [f(phantoms, split, seed=1, settings=s, store=store).fingerprint for f, s in kinds]
+    monkeypatch.setattr(_core, "read_scan", lambda path: pytest.fail(f"{path} is read again"))
+    again = [f(phantoms, split, seed=1, settings=s, store=store).fingerprint for f, s in kinds]
+    assert first == again
 
 
 def test_malignancy_leaves_out_what_readers_did_not_lean_to(boxes: Classified):
