@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import pickle
 import resource
 import signal
@@ -132,6 +134,20 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, caplog):
     assert "cannot be opened" in caplog.text
     with pytest.raises(OutputError, match="cannot be opened"):
         Cache(file / "cache").require_writable()
+
+
+def test_a_cache_that_is_dropped_closes_its_files(tmp_path: Path):
+    cache = Cache(tmp_path)
+    cache.arrays("key", Maker())
+    held = [str(path) for path in tmp_path.rglob("cache.db")]
+    assert any(_is_open(path) for path in held)
+    del cache
+    gc.collect()
+    assert not any(_is_open(path) for path in held)
+
+
+def _is_open(path: str) -> bool:
+    return any(os.path.realpath(link) == path for link in Path("/proc/self/fd").iterdir())
 
 
 def test_an_entry_is_made_once_and_survives_its_cache(tmp_path: Path):

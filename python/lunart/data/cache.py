@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import sqlite3
+import weakref
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -133,6 +134,8 @@ class Cache:
     def _shards(self) -> FanoutCache:
         if self._open is None:
             self._open = _opened(self.folder)
+            # diskcache does not close its files, of which Python 3.13 warns.
+            weakref.finalize(self, self._open.close)
         return self._open
 
     def _give_up(self, error: OutputError) -> None:
