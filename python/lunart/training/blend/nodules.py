@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +41,12 @@ class Cube:
 def read_cubes(folder: Path) -> list[Cube]:
     """Every cube of ``folder``. Raises ``UsageError`` when table and voxels do not fit."""
     try:
-        with np.load(folder / HU, allow_pickle=False) as file:
+        with (folder / HU).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             hu, mask = file["hu"], file["mask"]
         with (folder / TABLE).open(newline="") as stream:
             rows = list(csv.DictReader(stream))
         patients = [(row["patient_id"], float(row["malignancy"])) for row in rows]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise UsageError(f"{folder}: no nodule cubes that can be read ({error})") from error
     if not len(hu) == len(mask) == len(patients) or hu.shape != mask.shape or hu.ndim != 4:
         raise UsageError(f"{folder / HU}: {hu.shape} voxels, {mask.shape} mask, {len(rows)} rows")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from lunart.errors import DataError
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.library import SLAB_PATIENTS, VALIDATION_PATIENT, Library
 from lunart.training.blend.nodules import Cube
@@ -37,6 +38,19 @@ def part_of_patient(library: Library, patient_id: str) -> int:
     others = sorted({cube.patient_id for cube in library.cubes} - set(SLAB_PATIENTS))
     place = others.index(patient_id) % _ROUND
     return VALIDATION if place == _ROUND - 1 else place // 2
+
+
+def require_parts(library: Library) -> None:
+    """Raises ``DataError`` where a part has no background or no cube."""
+    for part in (*STUDY, VALIDATION):
+        mine = only(library, (part,))
+        if not mine.backgrounds or not mine.cubes:
+            lack = "scan to put nodules into" if not mine.backgrounds else "nodule cube"
+            raise DataError(
+                f"part {part} of the data has no {lack}: {len(STUDY)} scans in backgrounds/, "
+                f"{_ROUND} patients in nodules/ and LUNA16's series of {VALIDATION_PATIENT} or "
+                f"{SLAB_PATIENTS[-1]} are needed at least"
+            )
 
 
 def only(library: Library, parts: Collection[int]) -> Library:

@@ -150,4 +150,4 @@ def _unpacked(arrays: Arrays, part: int, number: int) -> Iterator[Entry]:
         kind, patient_id = text.split("\n")
         i, r, c, diameter, nodule, native = (float(v) for v in values)
         finding = Finding((i, r, c), bool(nodule), kind, patient_id, bool(native), diameter)
-        yield Entry(finding, part, number, background, float(arrays["slice_mm"]), block)
+        yield Entry(finding, part, number, background, arrays["slice_mm"].item(), block)

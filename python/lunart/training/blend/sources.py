@@ -7,6 +7,7 @@ The folder is laid out as :func:`lunart.training.blend.library.read_library` say
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +21,9 @@ from lunart.models import SegmentationUNet
 from lunart.models.checkpoint import Checkpoint
 from lunart.training.blend.findings import Finding, find, truths
 from lunart.training.blend.jobs import Alone, Blended, Generated, Job, Whole
-from lunart.training.blend.library import VALIDATION_PATIENT, contents, read_library
+from lunart.training.blend.library import VALIDATION_PATIENT, Library, contents, read_library
 from lunart.training.blend.maker import Maker
-from lunart.training.blend.parts import STUDY, VALIDATION
+from lunart.training.blend.parts import STUDY, VALIDATION, require_parts
 from lunart.training.blend.patches import Group, Patches, Slices
 from lunart.training.blend.pool import Pool, PoolSettings, gather
 from lunart.training.blend.volume import Mix, Volume
@@ -57,8 +58,8 @@ class SegmentationBlend:
 class SegmentationSource:
     """A :class:`lunart.training.source.Source` of ``hu``, ``mask`` and ``weight``."""
 
-    def __init__(self, maker: Maker, settings: SegmentationBlend) -> None:
-        self._maker, self._settings = maker, settings
+    def __init__(self, maker: Maker, whole: Sequence[str], settings: SegmentationBlend) -> None:
+        self._maker, self._whole, self._settings = maker, whole, settings
         self.fingerprint = fingerprint(
             {
                 "kind": "blended segmentation",
@@ -93,7 +94,8 @@ class SegmentationSource:
         jobs: list[Job] = [
             Blended((_VALIDATE, k), (VALIDATION,)) for k in range(self._settings.validation)
         ]
-        return Slices(list(self._maker.take([*jobs, Whole(VALIDATION_PATIENT)])), every=6)
+        whole: list[Job] = [Whole(name) for name in self._whole]
+        return Slices(list(self._maker.take([*jobs, *whole])), every=6)
 
     def _jobs(self, epoch: int) -> tuple[list[Job], list[Job], list[Job]]:
         s = self._settings
@@ -110,8 +112,11 @@ class SegmentationSource:
 def segmentation_source(
     folder: Path, converted: Path, settings: SegmentationBlend
 ) -> SegmentationSource:
-    """Raises ``UsageError`` when the folder holds nothing to train on."""
-    return SegmentationSource(Maker(folder, converted), settings)
+    """Raises ``UsageError`` or ``DataError`` when the folder holds too little to train on."""
+    library = _library(folder, converted)
+    # The whole labelled scan as it is, where it is at hand.
+    whole = [item.name for item in library.backgrounds if item.name == VALIDATION_PATIENT]
+    return SegmentationSource(Maker(folder, converted), whole, settings)
 
 
 def nodule_pool(
@@ -128,7 +133,7 @@ def nodule_pool(
         return find(network, volume, threshold, LEAST_COMPONENT_MM3)
 
     by = f"{checkpoint.sha256} {threshold} {LEAST_COMPONENT_MM3}"
-    library = read_library(folder, converted)
+    library = _library(folder, converted)
     return gather(Maker(folder, converted), library, store, found, by, settings)
 
 
@@ -137,7 +142,7 @@ def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Po
 
     Positive from a rating of 4 on, negative up to 2; 3 says nothing and is left out.
     """
-    library = read_library(folder, converted)
+    library = _library(folder, converted)
     ratings = {cube.patient_id: cube.malignancy for cube in library.cubes}
 
     def found(volume: Volume) -> list[Finding]:
@@ -152,6 +157,12 @@ def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Po
     return gather(
         Maker(folder, converted), library, store, found, "ratings", replace(RATED, seed=seed)
     )
+
+
+def _library(folder: Path, converted: Path) -> Library:
+    library = read_library(folder, converted)
+    require_parts(library)
+    return library
 
 
 def _leans(rating: float) -> bool:

@@ -1,0 +1,280 @@
+"""Blended volumes: what is in them, who is in which part, and what is learnt from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blend_folder import PATIENTS, write_blend_folder, write_cubes
+from lunart.data.cache import Cache
+from lunart.errors import DataError, UsageError
+from lunart.models import SegmentationUNet
+from lunart.training.blend import findings
+from lunart.training.blend.crops import CropBlend, CropSource, rated_source, sort_of
+from lunart.training.blend.jobs import Alone, Blended, Generated, Whole
+from lunart.training.blend.library import Library, read_library
+from lunart.training.blend.maker import Maker
+from lunart.training.blend.nodules import read_cubes
+from lunart.training.blend.parts import (
+    STUDY,
+    VALIDATION,
+    only,
+    part_of_background,
+    part_of_patient,
+    require_parts,
+)
+from lunart.training.blend.patches import Group, Patches, Slices
+from lunart.training.blend.pool import NOBODY, Pool, PoolSettings, gather
+from lunart.training.blend.resample import nearest, stretched
+from lunart.training.blend.volume import Mix
+
+EVERY = (*STUDY, VALIDATION)
+MIX = Mix(nodules=6, natives=2, nulls=3, vessels=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blend_folder(tmp_path_factory.mktemp("blend"))
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    return read_library(folder, tmp_path_factory.mktemp("converted"))
+
+
+def test_nobody_is_in_two_parts_and_everybody_in_one(library):
+    parts = [only(library, (part,)) for part in EVERY]
+    patients = [cube.patient_id for part in parts for cube in part.cubes]
+    scans = [item.name for part in parts for item in part.backgrounds]
+    assert sorted(patients) == sorted(PATIENTS)
+    assert sorted(scans) == sorted(item.name for item in library.backgrounds)
+
+
+def test_a_patient_with_a_scan_is_in_the_part_of_the_scan(library, tmp_path):
+    write_cubes(tmp_path, ["LIDC-IDRI-0003", *PATIENTS])
+    with_slab = Library(read_cubes(tmp_path), library.backgrounds)
+    slab = next(item for item in library.backgrounds if item.name == "LIDC-IDRI-0003")
+    assert part_of_patient(with_slab, slab.name) == part_of_background(with_slab, slab)
+
+
+def test_too_few_scans_are_refused_and_the_part_is_named(library):
+    with pytest.raises(DataError, match="part 3 .* scan to put nodules into"):
+        require_parts(Library(library.cubes, library.backgrounds[:3]))
+    with pytest.raises(DataError, match="no nodule cube"):
+        require_parts(Library(library.cubes[:2], library.backgrounds))
+
+
+@pytest.mark.parametrize("spoil", ["missing", "truncated", "table", "pickle"])
+def test_cubes_that_cannot_be_read_are_named(spoil, tmp_path):
+    write_cubes(tmp_path, PATIENTS[:3])
+    voxels, table = tmp_path / "lidc-cubes-1mm.npz", tmp_path / "lidc-cubes-1mm.csv"
+    if spoil == "missing":
+        voxels.unlink()
+    elif spoil == "truncated":
+        voxels.write_bytes(voxels.read_bytes()[:1000])
+    elif spoil == "table":
+        table.write_text("patient_id,malignancy\nLIDC-IDRI-0101,3\n")
+    else:
+        np.savez(voxels, hu=np.array([None]), mask=np.array([None]))
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        read_cubes(tmp_path)
+
+
+def test_a_volume_is_a_function_of_its_seed(library):
+    one, same, other = (
+        Blended(seed, (0, 1), MIX).make(library) for seed in ((1, 2), (1, 2), (1, 3))
+    )
+    assert np.array_equal(one.hu, same.hu)
+    assert one.pieces == same.pieces
+    assert one.hu.shape != other.hu.shape or not np.array_equal(one.hu, other.hu)
+
+
+def test_look_alikes_are_no_nodules_and_nodules_stand_out(library):
+    volumes = [Blended((3, k), (0, 1, 2, 3), MIX).make(library) for k in range(4)]
+    kinds = {piece.kind for volume in volumes for piece in volume.pieces}
+    assert {"nodule", "null"} <= kinds
+    for volume in volumes:
+        assert set(np.unique(volume.nodule)) <= {False, True}
+        for piece in volume.pieces:
+            at = tuple(round(axis) for axis in piece.center_irc)
+            if piece.kind == "nodule":
+                assert volume.nodule[at]
+        if volume.nodule.any():
+            assert volume.hu[volume.nodule].mean() > -400
+
+
+def test_pieces_are_of_patients_of_the_part_alone(library):
+    for part in STUDY:
+        mine = {cube.patient_id for cube in only(library, (part,)).cubes}
+        volume = Blended((4, part), (part,), MIX).make(library)
+        named = {p.patient_id for p in volume.pieces if p.kind in ("nodule", "native")}
+        assert named <= mine
+        assert volume.background in {i.name for i in only(library, (part,)).backgrounds}
+
+
+def test_a_whole_scan_comes_as_it_is_with_its_own_nodules(library):
+    volume = Whole("LIDC-IDRI-0003").make(library)
+    item = library.backgrounds[-1]
+    assert np.array_equal(volume.hu, item.hu)
+    assert len(volume.pieces) >= 1
+    assert volume.nodule.sum() == item.nodules.sum()
+
+
+def test_patches_alternate_and_an_epoch_is_a_function_of_its_number(library):
+    groups = [
+        Group([Blended((5, k), (0, 1), MIX).make(library) for k in range(2)], 0.5, 0.8),
+        Group([Alone((5, k), (0, 1)).make(library) for k in range(3)], 0.5, 0.2),
+    ]
+    patches = Patches(groups, 1, 7, 24)
+    again, other = Patches(groups, 1, 7, 24), Patches(groups, 1, 8, 24)
+    for index in range(24):
+        sample = patches[index]
+        assert sample["hu"].shape == (7, 64, 64)
+        assert sample["hu"].min() >= -1000
+        assert sample["hu"].max() <= 1000
+        assert np.array_equal(sample["hu"], again[index]["hu"])
+        if index % 2 == 0:
+            assert sample["mask"].any()
+    assert any(not np.array_equal(patches[k]["hu"], other[k]["hu"]) for k in range(24))
+
+
+def test_slices_are_whole_and_count_only_what_is_known_in_lungs(library):
+    volume = Whole("LIDC-IDRI-0003").make(library)
+    slices = Slices([volume], every=6)
+    assert len(slices) >= 4
+    sample = slices[0]
+    assert all(n % 4 == 0 for n in sample["hu"].shape[1:])
+    assert sample["weight"].sum() <= volume.lungs[0].sum()
+
+
+def test_a_phantom_has_lungs_and_the_nodules_it_was_generated_with(library):
+    volume = Generated(2_000_001).make(library)
+    assert volume.lungs.any()
+    assert len(volume.pieces) >= 1
+    assert findings.truths(volume)
+
+
+def test_processes_make_what_the_jobs_say(folder, library, tmp_path):
+    jobs = [Alone((6, 0), (0,)), Blended((6, 1), (1,), MIX)]
+    made = list(Maker(folder, tmp_path).take(jobs))
+    for job, volume in zip(jobs, made, strict=True):
+        assert np.array_equal(volume.hu, job.make(library).hu)
+
+
+def test_upright_resampling_is_linear_and_keeps_voxels_at_their_places():
+    rng = np.random.default_rng(1)
+    data = rng.integers(-1000, 400, (6, 9, 8)).astype(np.int16)
+    grid = [np.arange(n, dtype=float) for n in data.shape]
+    assert np.array_equal(stretched(data, grid, 1), data)
+    assert np.array_equal(nearest(data, grid), data)
+    halves = [np.arange(n - 1) + 0.5 for n in data.shape]
+    middle = stretched(data, halves, 1)
+    assert middle[0, 0, 0] == pytest.approx(data[:2, :2, :2].mean(), abs=1e-2)
+
+
+def _sees(marked: np.ndarray):
+    """In place of a network: these voxels for certain."""
+    return lambda model, scan, lungs: marked.astype(np.float32)
+
+
+def test_findings_are_judged_by_their_distance_from_nodules(library, monkeypatch):
+    volume = Whole("LIDC-IDRI-0003").make(library)
+    lung = np.argwhere(volume.lungs & ~volume.nodule)
+    nodules = np.argwhere(volume.nodule) * volume.spacing_irc_mm
+    gaps = [np.linalg.norm(nodules - at * np.array(volume.spacing_irc_mm), axis=1).min()
+            for at in lung[::97]]  # fmt: skip
+    far = lung[::97][int(np.argmax(gaps))]
+    marked = volume.nodule.copy()
+    marked[tuple(far)] = True
+    monkeypatch.setattr(findings, "probabilities", _sees(marked))
+    found = findings.find(SegmentationUNet(7, 2, 1), volume, 0.5, 0.0)
+    proposed = [finding for finding in found if finding.kind == "proposed"]
+    wrong = [finding for finding in proposed if not finding.nodule]
+    assert [np.allclose(finding.center_irc, far) for finding in wrong] == [True]
+    assert any(finding.nodule for finding in proposed)
+    assert all(finding.nodule for finding in found if finding.kind == "truth")
+
+
+def test_nothing_is_found_where_nothing_is_known(library, monkeypatch):
+    volume = Whole("LIDC-IDRI-0003").make(library)
+    volume.known[:] = False
+    monkeypatch.setattr(findings, "probabilities", _sees(volume.lungs))
+    found = findings.find(SegmentationUNet(7, 2, 1), volume, 0.5, 0.0)
+    assert not [finding for finding in found if finding.kind == "proposed"]
+
+
+@pytest.fixture(scope="module")
+def pool(folder: Path, library: Library, tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    return _gathered(folder, library, tmp_path_factory.mktemp("cache"))
+
+
+SETTINGS = PoolSettings(blended=8, validation=2, generated=1, mix=MIX)
+
+
+def _look(volume):
+    """Every piece by its own word, and one voxel of lung as a false proposal."""
+    lung = np.argwhere(volume.lungs & ~volume.nodule)[0]
+    false = findings.Finding(tuple(map(float, lung)), False, "proposed", "x", True, 0.0)
+    pieces = [
+        findings.Finding(p.center_irc, False, p.kind, p.patient_id, False, p.diameter_mm)
+        for p in volume.pieces
+        if p.kind in findings.LOOKALIKES
+    ]
+    return [*findings.truths(volume), *pieces, false]
+
+
+def _gathered(folder: Path, library: Library, cache: Path) -> Pool:
+    return gather(Maker(folder, cache), library, Cache(cache), _look, "test", SETTINGS)
+
+
+def test_a_pool_is_kept_and_read_again(folder, library, tmp_path, monkeypatch):
+    first = _gathered(folder, library, tmp_path)
+    monkeypatch.setattr(Maker, "take", lambda *_: pytest.fail("made again"))
+    second = _gathered(folder, library, tmp_path)
+    assert [e.finding for e in first.entries] == [e.finding for e in second.entries]
+    assert all(
+        np.array_equal(a.block, b.block) for a, b in zip(first.entries, second.entries, strict=True)
+    )
+
+
+def test_entries_of_a_part_are_of_its_patients_and_backgrounds(pool, library):
+    for entry in pool.entries:
+        if entry.part == NOBODY:
+            assert entry.background == "phantom"
+            continue
+        mine = only(library, (entry.part,))
+        assert entry.background in {item.name for item in mine.backgrounds}
+        if entry.finding.nodule and entry.finding.patient_id != entry.background:
+            assert entry.finding.patient_id in {cube.patient_id for cube in mine.cubes}
+
+
+def test_crops_alternate_and_are_of_the_parts_asked_for(pool):
+    source = CropSource(pool, CropBlend(parts=(0, 2), crops=12))
+    labels = [int(source.epoch(0)[k]["label"]) for k in range(12)]
+    assert labels == [0, 1] * 6
+    held = {id(e) for e in pool.entries if e.part in (0, 2, NOBODY)}
+    drawn = {id(e) for group in source.epoch(0).groups for _, found in group for e in found}
+    assert drawn <= held
+    assert len(source.validation()) == sum(e.part == VALIDATION for e in pool.entries)
+    assert source.fingerprint != CropSource(pool, CropBlend(parts=(0, 1))).fingerprint
+
+
+def test_the_same_crop_comes_again_and_another_epoch_draws_others(pool):
+    source = CropSource(pool, CropBlend(crops=12))
+    first, again, other = source.epoch(1), source.epoch(1), source.epoch(2)
+    assert all(np.array_equal(first[k]["hu"], again[k]["hu"]) for k in range(12))
+    assert any(not np.array_equal(first[k]["hu"], other[k]["hu"]) for k in range(12))
+    assert first[0]["hu"].shape == (1, 32, 48, 48)
+
+
+def test_nodules_only_are_refused(pool):
+    nodules = Pool([e for e in pool.entries if e.finding.nodule], "x")
+    with pytest.raises(DataError, match="nothing to tell apart"):
+        CropSource(nodules, CropBlend())
+
+
+def test_rated_crops_are_drawn_by_their_rating(pool):
+    rated = Pool([e for e in pool.entries if sort_of(e) in ("native", "proposed")], "x")
+    with pytest.raises(DataError):
+        rated_source(rated, CropBlend())
