@@ -206,6 +206,7 @@ def test_the_cache_is_filled_once(folder: Path, split: Path, tmp_path: Path, cap
     report = json.loads(captured.out)
     # Crops of 4 nodules and 2 * 3 + 2 * 4 candidates; patches of 2 nodules and 2 * 3 places.
     assert (report["series"], report["made"], report["problems"]) == (5, 18 + 8, [])
+    assert 26 * 100_000 < report["bytes"] < 26 * 500_000
     assert main(argv) == 0
     assert json.loads(capsys.readouterr().out)["made"] == 0
 

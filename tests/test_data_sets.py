@@ -215,6 +215,17 @@ def test_several_workers_load_what_one_does(boxes: Classified, tmp_path: Path):
                     np.testing.assert_array_equal(sample[name], array)
 
 
+def test_what_is_not_moved_is_kept_without_a_margin(boxes: Classified, tmp_path: Path):
+    cache = Cache(tmp_path / "cache")
+    source = classification_source(boxes.root, boxes.split, seed=1, settings=CLS, store=cache)
+    grown = []
+    for samples in (source.validation(), source.epoch(0)):
+        before = cache.size_bytes()
+        _ = samples[0]
+        grown.append(cache.size_bytes() - before)
+    assert 0 < grown[0] < grown[1] / 2
+
+
 def test_workers_are_not_sent_scans_and_masks(phantoms: Path, tmp_path: Path):
     source = segmentation_source(
         phantoms, split_of(phantoms), seed=1, settings=SEG, store=Cache(tmp_path)

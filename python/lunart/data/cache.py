@@ -96,6 +96,10 @@ class Cache:
         """Raise ``OutputError`` now rather than after hours of work."""
         self._write("probe", {"probe": np.zeros(1, np.uint8)})
 
+    def size_bytes(self) -> int:
+        """What all entries take on the disk. Raises ``OutputError``."""
+        return int(self._shards().volume())
+
     def _read(self, key: str) -> Arrays | None:
         try:
             content = self._shards().get(key)

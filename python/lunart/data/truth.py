@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from lunart.errors import DataError
 
 #: ``best`` is votes where a scan has them and annotations elsewhere.
 Way = Literal["best", "annotations", "votes", "contours"]
+WAYS: tuple[Way, ...] = get_args(Way)
 VERSION = 1
 
 
