@@ -91,15 +91,26 @@ class Patches:
         block, size = self.block(region), self._size
         if region.positive:
             # Each slice of a nodule as often as any other, or its widest would be all one sees.
-            depth = int(rng.choice(np.flatnonzero(block.mask.any((1, 2)))))
-            at = np.argwhere(block.mask[depth])
-            row, col = (int(v) for v in at[int(rng.integers(len(at)))] + block.start[1:])
+            # The block may show a part of another nodule, around which it has no room.
+            rows, cols = (
+                slice(start - corner, stop - corner)
+                for start, stop, corner in zip(
+                    region.start[1:], region.stop[1:], block.start[1:], strict=True
+                )
+            )
+            own = block.mask[:, rows, cols]
+            depth = int(rng.choice(np.flatnonzero(own.any((1, 2)))))
+            at = np.argwhere(own[depth])
+            row, col = (int(v) for v in at[int(rng.integers(len(at)))] + region.start[1:])
         else:
             depth, (row, col) = 0, region.start[1:]
         down, right = rng.integers(-size.offset, size.offset + 1, 2)
-        _, rows, cols = block.shape_irc
-        top = blocks.crop_start(float(row + down), size.side, rows) - block.start[1]
-        left = blocks.crop_start(float(col + right), size.side, cols) - block.start[2]
+        top, left = (
+            blocks.crop_start(float(place), size.side, n) - corner
+            for place, n, corner in zip(
+                (row + down, col + right), block.shape_irc[1:], block.start[1:], strict=True
+            )
+        )
         window = (slice(top, top + size.side), slice(left, left + size.side))
         hu = block.hu[depth : depth + 2 * size.context + 1, window[0], window[1]]
         mask = block.mask[depth][window][None]
