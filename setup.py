@@ -42,6 +42,7 @@ EXTRAS = {
     "bench": [*EXPORT, OPENVINO, "matplotlib>=3.8", "scipy>=1.11"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
+    "evaluate": [*DATA, "safetensors>=0.4.5", "SimpleITK>=2.4"],
     "train": TRAIN,
     "test": [
         *TRAIN,

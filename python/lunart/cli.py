@@ -22,7 +22,7 @@ _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
 _OPTIONAL = (
     "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy", "diskcache",
-    "PIL",
+    "PIL", "SimpleITK",
 )  # fmt: skip
 
 

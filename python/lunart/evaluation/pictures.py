@@ -48,7 +48,7 @@ def _run(argv: Sequence[str] | None) -> None:
     runner = Runner(options.bundle, region=options.region, all_candidates=options.all_candidates)
     result = runner(options.scan)
     scan = _core.read_scan(options.scan)
-    label = None if options.label is None else np.asarray(_core.read_scan(options.label).hu) > 0
+    label = None if options.label is None else _core.read_scan(options.label).hu.astype(np.bool_)
     if label is not None and label.shape != scan.shape_irc:
         raise DataError(f"{options.label}: shape {label.shape}, the scan has {scan.shape_irc}")
     found = result.nodules if result.candidates is None else result.candidates
