@@ -22,7 +22,7 @@ _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
 _OPTIONAL = (
     "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy", "diskcache",
-    "PIL", "SimpleITK",
+    "PIL", "SimpleITK", "lightning", "torchmetrics", "tensorboard",
 )  # fmt: skip
 
 
@@ -58,8 +58,8 @@ def run(prog: str, body: Callable[[], None], *, extra: str) -> int:
             _flush()
     except SystemExit as stop:  # argparse, after printing its help
         return int(stop.code or 0)
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(": ".join([prog, "interrupted", *map(str, stop.args)]), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left; Python would complain again when it flushes at exit.

@@ -1,1 +1,1 @@
-"""Training of the networks that lunart ships; run as ``python -m lunart.training.phantoms``."""
+"""Training of lunart's networks: ``luna-train``."""

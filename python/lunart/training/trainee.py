@@ -14,6 +14,7 @@ from lunart.models.architectures import make
 from lunart.models.checkpoint import Checkpoint
 from lunart.training.normalised import NormalisedClassifier
 from lunart.training.randomness import initialised
+from lunart.training.scans import CROP_IRC
 
 _NODULE_BLOCKS = ("block1", "block2", "block3", "block4")
 
@@ -51,7 +52,7 @@ def nodule_classifier(
     seed: int,
     *,
     conv_channels: int = 8,
-    crop_irc: tuple[int, int, int] = (32, 48, 48),
+    crop_irc: tuple[int, int, int] = CROP_IRC,
     dropout: float = 0.0,
 ) -> Trainee:
     """The nodule classifier, with batch norms that are folded into what is shipped."""

@@ -1,0 +1,143 @@
+"""What ``luna-train seg``, ``cls``, ``mal`` and ``cifar`` train: network, task, samples, record."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lunart.errors import UsageError
+from lunart.models.architectures import CLASSIFIER, ROLES, default
+from lunart.models.checkpoint import load_checkpoint
+from lunart.models.images import Images, square
+from lunart.training.augment import Augmentation
+from lunart.training.losses import CrossEntropy, MixedLoss, RecallWeightedDice
+from lunart.training.samples import in_mode, source_of
+from lunart.training.source import Source
+from lunart.training.tasks import Classification, Segmentation, Task
+from lunart.training.trainee import Trainee, finetuned, nodule_classifier, segmenter, unchanged
+
+Tell = Callable[[str], None]
+_LOSSES = {"mixed": MixedLoss, "dice": RecallWeightedDice}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything that :func:`lunart.training.fit.fit` takes besides settings and folder."""
+
+    trainee: Trainee
+    task: Task
+    source: Source
+    pipeline: Mapping[str, float] = field(default_factory=dict)
+    images: Images | None = None
+
+
+def segmentation(options: Namespace, tell: Tell) -> Job:
+    """``luna-train seg``."""
+    # Blended patches are made anew each epoch, turned and with noise of their own.
+    augmentation = None if options.blend else _augmentation(options)
+    task = Segmentation(
+        loss_of=_LOSSES[options.loss](), threshold=options.threshold, augmentation=augmentation
+    )
+    return Job(
+        trainee=segmenter(options.seed, wf=options.wf),
+        task=task,
+        source=source_of("seg", options, None, tell),
+        pipeline={
+            "segmentation_threshold": options.threshold,
+            "erosion": options.erosion,
+            "min_component_mm3": options.min_volume,
+        },
+    )
+
+
+def classification(options: Namespace, tell: Tell) -> Job:
+    """``luna-train cls``."""
+    return Job(
+        trainee=nodule_classifier(
+            options.seed, conv_channels=options.channels, dropout=_dropout(options)
+        ),
+        task=_classification(options),
+        source=source_of("cls", options, _augmentation(options), tell),
+        pipeline={"nodule_threshold": options.threshold},
+    )
+
+
+def malignancy(options: Namespace, tell: Tell) -> Job:
+    """``luna-train mal``."""
+    if options.finetune is None:
+        trainee = nodule_classifier(
+            options.seed, conv_channels=options.channels, dropout=_dropout(options)
+        )
+    else:
+        trainee = finetuned(
+            load_checkpoint(options.finetune, "classification"),
+            options.seed,
+            depth=options.depth,
+            dropout=_dropout(options),
+        )
+    return Job(
+        trainee=trainee,
+        task=_classification(options),
+        source=source_of("mal", options, _augmentation(options), tell),
+        pipeline={"malignancy_threshold": options.threshold},
+    )
+
+
+def cifar(options: Namespace, tell: Tell) -> Job:
+    """``luna-train cifar``."""
+    from lunart.data.cache import Cache, default_folder
+    from lunart.data.cifar import CifarSettings, CifarSource
+    from lunart.data.pictures import SIDE
+
+    name = f"cifar-{options.network}"
+    if name not in ROLES[CLASSIFIER]:
+        known = ", ".join(one.removeprefix("cifar-") for one in ROLES[CLASSIFIER])
+        raise UsageError(f"--network {options.network!r} is none of {known}")
+    plain = options.mode == "overfit" or not options.augment
+    settings: dict[str, Any] = {"flip": False, "shift": 0} if plain else {}
+    if options.classes is not None:
+        settings["classes"] = tuple(options.classes.split(","))
+    source = CifarSource(
+        options.root,
+        seed=options.seed,
+        settings=CifarSettings(**settings),
+        store=Cache(options.cache or default_folder()),
+    )
+    return Job(
+        trainee=unchanged(default(name, n_classes=len(source.classes)), options.seed),
+        task=Classification(
+            loss_of=CrossEntropy(label_smoothing=_smoothing(options)), input="image"
+        ),
+        source=in_mode(source, options, options.samples),
+        images=Images(
+            classes=source.classes,
+            preprocess=square(SIDE, mean=source.mean, deviation=source.deviation),
+        ),
+    )
+
+
+def _classification(options: Namespace) -> Classification:
+    return Classification(loss_of=CrossEntropy(label_smoothing=_smoothing(options)))
+
+
+def _augmentation(options: Namespace) -> Augmentation | None:
+    if options.mode == "overfit" or not options.augment:
+        return None
+    return Augmentation(
+        flip=options.flip,
+        shift=options.shift,
+        scale=options.scale,
+        turn_degrees=options.turn,
+        noise_hu=options.noise,
+    )
+
+
+def _dropout(options: Namespace) -> float:
+    return 0.0 if options.mode == "overfit" else options.dropout
+
+
+def _smoothing(options: Namespace) -> float:
+    # Smoothed labels cannot be learnt by heart.
+    return 0.0 if options.mode == "overfit" else options.label_smoothing
