@@ -13,6 +13,7 @@ import lunart
 import openvino_here
 import pytest
 from lively import lively_segmentation
+from luna_folder import phantoms
 from lunart.bundle import ROLES, Bundle
 from lunart.export.formats import DEFAULT, Format, chosen
 from lunart.export.writer import write_bundle
@@ -22,6 +23,8 @@ from lunart.phantom import generate, write
 from lunart.registry import engines_of
 from small_weights import UNET, write_small_weights
 
+#: One folder for all modules; a fixture that each imported would be made for each.
+__all__ = ["phantoms"]
 PACKAGE = Path(lunart.__file__).parent
 _DAY_S = 24 * 3600.0
 

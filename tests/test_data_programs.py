@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from diskcache import FanoutCache
-from luna_folder import ANNOTATIONS, CANDIDATES, box_scan, phantoms, write_table
+from luna_folder import ANNOTATIONS, CANDIDATES, box_scan, write_table
 from lunart import _core
 from lunart.data.cli import main
 from lunart.data.split import Split
 
-__all__ = ["phantoms"]
 SERIES = tuple(f"1.{n}" for n in range(1, 6))
 
 

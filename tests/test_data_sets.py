@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from luna_folder import ANNOTATIONS, CANDIDATES, IDENTITY, TILTED, box_scan, phantoms, write_table
+from luna_folder import ANNOTATIONS, CANDIDATES, IDENTITY, TILTED, box_scan, write_table
 from lunart import _core
 from lunart.data import balance, blocks
 from lunart.data.cache import Cache, NoCache
@@ -29,7 +29,6 @@ from lunart.errors import DataError, ScanError
 from lunart.training.source import Samples
 from scipy.spatial.transform import Rotation
 
-__all__ = ["phantoms"]
 CROP, MARGIN = (32, 48, 48), (4, 12, 12)
 SEG = SegmentationSettings(negatives_per_scan=6)
 CLS = CropSettings(negatives_per_scan=6)
