@@ -12,7 +12,9 @@ import pytest
 from diskcache import FanoutCache
 from luna_folder import ANNOTATIONS, CANDIDATES, box_scan, write_table
 from lunart import _core
+from lunart.data.cache import Cache
 from lunart.data.cli import main
+from lunart.data.sources import classification_source, segmentation_source
 from lunart.data.split import Split
 
 SERIES = tuple(f"1.{n}" for n in range(1, 6))
@@ -208,6 +210,22 @@ def test_the_cache_is_filled_once(folder: Path, split: Path, tmp_path: Path, cap
     assert 26 * 100_000 < report["bytes"] < 26 * 500_000
     assert main(argv) == 0
     assert json.loads(capsys.readouterr().out)["made"] == 0
+
+
+def test_a_training_finds_everything_that_was_prepared(
+    folder: Path, split: Path, tmp_path: Path, monkeypatch
+):
+    cache = tmp_path / "cache"
+    argv = ["prepare", str(folder), "--split", str(split), "--cache", str(cache), "--workers", "1"]
+    assert main(argv) == 0
+    monkeypatch.setattr(
+        Cache, "_write", lambda self, key, arrays: pytest.fail(f"{key} was missing")
+    )
+    for factory in (segmentation_source, classification_source):
+        source = factory(folder, Split.read(split), seed=3, store=Cache(cache))
+        epoch, validation = source.epoch(0), source.validation()
+        for samples in (epoch, validation):
+            assert all(samples[k] for k in range(len(samples)))
 
 
 def test_several_workers_fill_what_one_would(phantoms: Path, tmp_path: Path, capsys):
