@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lunart.errors import UsageError
+from lunart.errors import BundleError, UsageError
 from lunart.models.architectures import CLASSIFIER, ROLES, default
 from lunart.models.checkpoint import load_checkpoint
 from lunart.models.images import Images, square
@@ -96,17 +96,24 @@ def cifar(options: Namespace, tell: Tell) -> Job:
         known = ", ".join(one.removeprefix("cifar-") for one in ROLES[CLASSIFIER])
         raise UsageError(f"--network {options.network!r} is none of {known}")
     plain = options.mode == "overfit" or not options.augment
-    settings: dict[str, Any] = {"flip": False, "shift": 0} if plain else {}
+    values: dict[str, Any] = {"flip": False, "shift": 0} if plain else {}
     if options.classes is not None:
-        settings["classes"] = tuple(options.classes.split(","))
+        values["classes"] = tuple(options.classes.split(","))
+    settings = CifarSettings(**values)
+    if "n_classes" in dict(options.set):
+        raise UsageError("--set n_classes: give --classes, which are counted")
+    try:
+        architecture = default(name, n_classes=len(settings.classes), **dict(options.set))
+    except BundleError as error:
+        raise UsageError(f"--set: {error}") from error
     source = CifarSource(
         options.root,
         seed=options.seed,
-        settings=CifarSettings(**settings),
+        settings=settings,
         store=Cache(options.cache or default_folder()),
     )
     return Job(
-        trainee=unchanged(default(name, n_classes=len(source.classes)), options.seed),
+        trainee=unchanged(architecture, options.seed),
         task=Classification(
             loss_of=CrossEntropy(label_smoothing=_smoothing(options)), input="image"
         ),

@@ -44,7 +44,14 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "dropout": 0.25,
         "shift": 0.04,
     },
-    "cifar": {"epochs": 40, "batch": 64, "optimiser": "sgd", "rate": 1e-2, "weight_decay": 5e-4},
+    "cifar": {
+        "epochs": 30,
+        "batch": 64,
+        "optimiser": "adamw",
+        "rate": 3e-3,
+        "weight_decay": 5e-2,
+        "label_smoothing": 0.02,
+    },
 }
 
 
@@ -143,6 +150,11 @@ def _add_network(parser: Parser, kind: str) -> None:
             "--network", default="resdeep", metavar="NAME",
             help="linear, conv, wide, l2, dropout, batchnorm, res, resdeep (default: %(default)s)",
         )  # fmt: skip
+        group.add_argument(
+            "--set", metavar="NAME=N", type=_set, action="append", default=[],
+            help="an argument of the network: hidden (linear), channels (the others), n_blocks "
+            "(resdeep); default: the book's",
+        )  # fmt: skip
     else:
         group.add_argument(
             "--channels", type=_count, default=8, metavar="N",
@@ -236,6 +248,13 @@ def _number(text: str) -> float:
     if not 0 <= value < math.inf:
         raise ArgumentTypeError(f"{text!r}: expected a number of 0 or more")
     return value
+
+
+def _set(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    if not name or not value.isdecimal():
+        raise ArgumentTypeError(f"{text!r}: expected NAME=N, such as channels=32")
+    return name, int(value)
 
 
 def _share(text: str) -> float:
