@@ -56,7 +56,7 @@ def made_up(probability, label, classes=("a", "b", "c")) -> Score:
         probability=np.array(probability, np.float64),
         accuracy=Estimate(0.5),
         parameters=1,
-        epoch=None,
+        epochs=None,
         preprocess={"mean": [0.5] * 3, "deviation": [0.25] * 3},
         engine="by hand",
     )

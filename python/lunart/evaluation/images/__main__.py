@@ -25,7 +25,7 @@ accuracy with a bootstrap interval, confusion, and the pictures that were called
 
 DATA is an image folder (test/<class>/*.jpg), a tar archive of one, or CIFAR-10's binary version.
 """
-_COLUMNS = ("network", "classes", "accuracy", "parameters", "epoch", "mean", "deviation")
+_COLUMNS = ("network", "classes", "accuracy", "parameters", "epochs", "mean", "deviation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +80,7 @@ def _row(one: Score) -> tuple[str, ...]:
         str(len(one.pictures.classes)),
         str(one.accuracy),
         f"{one.parameters:,}",
-        "-" if one.epoch is None else str(one.epoch),
+        "-" if one.epochs is None else f"{one.epochs[0]} of {one.epochs[1]}",
         mean,
         deviation,
     )

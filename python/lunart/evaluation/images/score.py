@@ -59,8 +59,8 @@ class Score:
     accuracy: Estimate
     #: Of the network, learnt.
     parameters: int
-    #: Of the best epoch, as its training recorded; None where it did not.
-    epoch: int | None
+    #: The best epoch and how many there were, as training recorded; None where it did not.
+    epochs: tuple[int, int] | None
     preprocess: Mapping[str, Any]
     engine: str
 
@@ -85,7 +85,7 @@ class Score:
             "accuracy": self.accuracy.to_json(),
             "confusion": self.confusion.tolist(),
             "parameters": self.parameters,
-            "epoch": self.epoch,
+            "epochs": None if self.epochs is None else list(self.epochs),
             "mean": list(self.preprocess["mean"]),
             "deviation": list(self.preprocess["deviation"]),
         }
@@ -121,7 +121,7 @@ def score(
         probability=probability,
         accuracy=_accuracy(probability.argmax(1) == pictures.label, bootstrap or Bootstrap()),
         parameters=_parameters(bundle.file(bundle.models[model].weights)),
-        epoch=_epoch(bundle.models[model].source),
+        epochs=_epochs(bundle.models[model].source),
         preprocess=bundle.manifest["preprocess"],
         engine=ran,
     )
@@ -144,7 +144,9 @@ def _parameters(weights: Path) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def _epoch(source: Mapping[str, Any]) -> int | None:
-    metrics = source.get("metadata", {}).get("metrics", {})
-    epoch = metrics.get("epoch") if isinstance(metrics, dict) else None
-    return epoch if isinstance(epoch, int) else None
+def _epochs(source: Mapping[str, Any]) -> tuple[int, int] | None:
+    try:
+        recorded = source["metadata"]
+        return int(recorded["metrics"]["epoch"]), int(recorded["settings"]["settings"]["epochs"])
+    except (KeyError, TypeError, ValueError):  # weights of another training
+        return None
