@@ -27,7 +27,15 @@ ROOT = Path(__file__).resolve().parent
 # The one place that names the torch that lunart is built, exported and verified with.
 TORCH = os.environ.get("TORCH") or (ROOT / "torch-requirement.txt").read_text().strip()
 
-EXPORT = [TORCH, "safetensors>=0.4.5", "onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]
+EXPORT = [
+    TORCH,
+    "safetensors>=0.4.5",
+    "onnx>=1.17",
+    "onnx-ir>=0.1.16",
+    "onnxscript>=0.5",
+    "onnxruntime>=1.20",
+    "Pillow>=11",
+]
 # The engine module is built for one version, as libtorch's is.
 OPENVINO = next(
     line

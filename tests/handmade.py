@@ -66,7 +66,7 @@ def write_handmade(folder: Path, *, malignancy: bool = False, **pipeline: object
             "hu": {"min": -4000, "max": 40000},
         },
         "golden": {"networks": {}},
-        "verification": {"limits": limits.to_json(), "precisions": {}},
+        "verification": {"limits": limits.of_nodules(), "precisions": {}},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

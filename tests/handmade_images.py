@@ -102,7 +102,7 @@ def manifest_of(folder: Path, preprocess: dict[str, Any]) -> dict[str, Any]:
         "classes": list(CLASSES),
         "preprocess": preprocess,
         "golden": {"networks": {MODEL: _entry(folder, f"golden/{MODEL}.safetensors")}},
-        "verification": {"limits": limits.to_json(), "precisions": {}},
+        "verification": {"limits": limits.of_images(), "precisions": {}},
     }
 
 

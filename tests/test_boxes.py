@@ -15,7 +15,7 @@ from handmade import FloatArray, found, runner, scan_of, write_handmade
 from lively import lively_segmentation
 from lunart import _core
 from lunart.errors import UsageError
-from lunart.export.manifest import _halo
+from lunart.export.nodule_settings import _halo
 from lunart.phantom import generate
 from lunart.result import Finding, Result
 from numpy.typing import NDArray

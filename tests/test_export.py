@@ -21,9 +21,9 @@ import torch
 from lunart.bundle import ROLES, Bundle, FileEntry, is_bundle
 from lunart.cli import run
 from lunart.errors import BundleError, CheckError, EngineError, UsageError
-from lunart.export import golden
+from lunart.export import golden_scan
 from lunart.export.cli import main
-from lunart.export.compare import Check, Subject, compare, failed
+from lunart.export.compare import Check, Subject, above, compare, failed
 from lunart.export.golden import write_vectors
 from lunart.export.torchscript_archive import load_module, quiet, save_module
 from lunart.export.verify_artifacts import verify_bundle
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "docs" / "bundle.schema.json").read_text())
 ARTIFACTS = ("torchscript-trace", "torchscript-script", "onnx")
 TWO = ROLES[:2]
-_RUN_PHANTOM = golden.run_phantom
+_RUN_PHANTOM = golden_scan.run_phantom
 
 
 def _fake_phantom(bundle: Bundle, scan: Path) -> dict[str, object]:
@@ -74,7 +74,7 @@ def _arguments(weights: dict[str, Path], output: Path, *more: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _no_native_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(golden, "run_phantom", _fake_phantom)
+    monkeypatch.setattr(golden_scan, "run_phantom", _fake_phantom)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def exported(
     """A bundle with every format, what was printed, and its JSON."""
     folder = tmp_path_factory.mktemp("exported")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(golden, "run_phantom", _fake_phantom)
+        patch.setattr(golden_scan, "run_phantom", _fake_phantom)
         out, err = (folder / "out").open("w+"), (folder / "err").open("w+")
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
@@ -146,7 +146,7 @@ def _compared(reference: np.ndarray, output: np.ndarray) -> Check:
         {"probability": reference},
         {"probability": output},
         specs,
-        0.5,
+        above(0.5),
     )
     return check
 
@@ -187,7 +187,7 @@ def test_missing_and_surplus_outputs_fail():
     specs = (_spec("logits", "logit"), _spec("probability"))
     named = {"logits": array, "probability": array}
     other = {"probability": array, "more": array}
-    checks = compare(Subject("m", "a", "c"), named, other, specs, 0.5)
+    checks = compare(Subject("m", "a", "c"), named, other, specs, above(0.5))
     assert [(check.output, check.passed) for check in checks] == [
         ("logits", False),
         ("probability", True),
@@ -312,10 +312,10 @@ def test_another_process_writes_the_same_bytes(exported, two, tmp_path):
     program = """
 import sys, warnings
 import pytest, torch
-from lunart.export import golden
+from lunart.export import golden_scan
 from lunart.export.cli import main
 from test_export import _fake_phantom
-golden.run_phantom = _fake_phantom
+golden_scan.run_phantom = _fake_phantom
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.jit.script(torch.nn.Conv3d(1, 1, 1))  # shifts the numbers of scripted classes
@@ -341,7 +341,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_golden_phantom_holds_the_pipelines_result(two, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(golden, "run_phantom", _RUN_PHANTOM)
+    monkeypatch.setattr(golden_scan, "run_phantom", _RUN_PHANTOM)
     for name in ("first", "second"):
         assert main(_arguments(two, tmp_path / name, "--format=torchscript-trace")) == 0
     first, second = (tmp_path / name / "golden" for name in ("first", "second"))
@@ -800,7 +800,7 @@ def test_the_native_core_that_is_not_built_exits_5(weights, tmp_path, monkeypatc
     def absent(bundle: Bundle, scan: Path) -> dict[str, object]:
         raise EngineError("the native core is not built")
 
-    monkeypatch.setattr(golden, "run_phantom", absent)
+    monkeypatch.setattr(golden_scan, "run_phantom", absent)
     assert main(_arguments(weights, tmp_path / "luna", "--format=torchscript-trace")) == 5
     assert list(tmp_path.iterdir()) == []
 

@@ -195,7 +195,7 @@ def test_a_nodule_network_is_no_image_classifier(tmp_path):
     path = tmp_path / "a.safetensors"
     architecture = default("luna-classifier", conv_channels=1)
     save_weights(path, build(architecture).state_dict(), architecture)
-    with pytest.raises(BundleError, match="--classifier needs an image classifier") as caught:
+    with pytest.raises(BundleError, match="--image-classifier needs an image classifier") as caught:
         load_checkpoint(path, CLASSIFIER)
     assert "Give this file to --classification or --malignancy" in str(caught.value)
 

@@ -23,6 +23,10 @@ SCHEMA_NAME = "lunart.bundle"
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
+#: What a bundle may be for.
+NODULES = "lung-nodules"
+IMAGES = "image-classification"
+
 #: The networks of a bundle in the order in which a scan meets them; the last is optional. A bundle
 #: of task ``image-classification`` has ``classification`` only.
 ROLES = ("segmentation", "classification", "malignancy")
@@ -190,16 +194,16 @@ class Golden:
     """Vectors of each network, and a phantom scan or an image with its eager result."""
 
     networks: Mapping[str, FileEntry]
-    scan: FileEntry | None
-    result: FileEntry | None
+    scan: FileEntry | None = None
     image: FileEntry | None = None
+    result: FileEntry | None = None
 
 
 @dataclass(frozen=True)
 class Bundle:
     """An opened bundle. ``sha256`` is that of its manifest.
 
-    ``pipeline`` is empty but in bundles of task ``lung-nodules``.
+    ``task`` is :data:`NODULES` or :data:`IMAGES`; ``pipeline`` is empty but in the former.
     """
 
     path: Path

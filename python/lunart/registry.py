@@ -63,6 +63,33 @@ def engines_of(bundle: Bundle) -> list[str]:
     ]
 
 
+def engines_in(bundle: Bundle, precision: str) -> list[str]:
+    """What can run the whole bundle here in that precision, besides eager.
+
+    Raises ``EngineError`` when nothing has it.
+    """
+    able = engines_of(bundle)
+    if precision == "f32":
+        return able
+    having = {engine.name for engine in engines() if precision in engine.precisions}
+    able = [engine for engine in able if engine in having]
+    if not able:
+        raise EngineError(f"no engine here runs this bundle in {precision}; leave it out")
+    return able
+
+
+def engines_of_lower_precisions(bundle: Bundle) -> dict[str, str]:
+    """By precision other than f32 that this processor has: the first engine of ``auto``."""
+    names = engines_of(bundle)
+    return {
+        precision: engine.name
+        for engine in reversed(engines())
+        if engine.name in names
+        for precision in engine.precisions
+        if precision != "f32"
+    }
+
+
 def engines_of_artifact(model: Model, artifact: str) -> list[str]:
     """The engines that take this artifact of the model here. Raises ``EngineError`` without any."""
     able = [engine.name for engine in _able() if _preferred(engine, model) == artifact]

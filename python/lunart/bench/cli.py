@@ -15,7 +15,7 @@ from lunart.bench import outputs, plan, scaling, table
 from lunart.bench.figures import Report, Row
 from lunart.bench.machine import describe
 from lunart.bench.measure import Settings, measure
-from lunart.bundle import Bundle
+from lunart.bundle import NODULES, Bundle
 from lunart.cli import Parser, run, say
 from lunart.errors import EngineError, UsageError
 
@@ -77,6 +77,11 @@ def _run(argv: Sequence[str]) -> None:
     _check(options)
     outputs.check(options, options.bundle, options.scan)
     bundle = Bundle.open(options.bundle)
+    if bundle.task != NODULES:
+        raise UsageError(
+            f"{options.bundle}: classifies images, and luna-bench measures bundles that find "
+            "nodules; luna_infer tells the seconds of each picture"
+        )
     settings = Settings(
         bundle=bundle,
         scan=options.scan,

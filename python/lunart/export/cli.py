@@ -7,10 +7,11 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lunart.bundle import ROLES
+from lunart.bundle import IMAGES, NODULES, ROLES
 from lunart.cli import Parser, run, say
 from lunart.errors import BundleError, UsageError
 from lunart.export.formats import CHOICES, DEFAULT, chosen
@@ -32,7 +33,8 @@ def _parser() -> Parser:
     parser = Parser(
         _PROG,
         "Export trained networks into a bundle, compare every artifact with eager PyTorch, and\n"
-        "write the bundle only when all of them agree.",
+        "write the bundle only when all of them agree. Without weights: the embedded ones that\n"
+        "find nodules.",
     )
     parser.add_argument(
         "--format",
@@ -48,7 +50,9 @@ def _parser() -> Parser:
         type=Path,
         help="the bundle's own folder; an older bundle there is replaced (default: exported/NAME)",
     )
-    parser.add_argument("--name", default="luna", help="name of the bundle (default: luna)")
+    parser.add_argument(
+        "--name", help="name of the bundle (default: luna, or that of an image classifier's file)"
+    )
     for role in ROLES:
         parser.add_argument(
             f"--{role}",
@@ -58,6 +62,19 @@ def _parser() -> Parser:
             + (" (optional)" if role == "malignancy" else " (default: the embedded weights)"),
         )
     parser.add_argument(
+        "--image-classifier",
+        metavar="FILE|NAME",
+        help="weights of an image classifier, or the name of embedded ones such as cifar-resdeep; "
+        "makes a bundle of its own",
+    )
+    parser.add_argument(
+        "--image-settings",
+        metavar="FILE",
+        type=Path,
+        help="JSON with the classes and the preprocess of a manifest, for an image classifier "
+        "whose weights do not record them",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="JSON on standard output, tick lines on standard error"
     )
     return parser
@@ -65,12 +82,9 @@ def _parser() -> Parser:
 
 def _run(argv: Sequence[str] | None) -> None:
     options = _parser().parse_args(argv)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", options.name):
-        raise UsageError(
-            f"--name {options.name!r}: letters, digits, '.', '_' and '-', starting with a letter "
-            "or digit"
-        )
-    target = Path("exported", options.name) if options.output is None else options.output
+    _check(options)
+    name = _name_of(options)
+    target = Path("exported", name) if options.output is None else options.output
     ticks = sys.stderr if options.json else sys.stdout
     checks: list[Check] = []
 
@@ -79,15 +93,17 @@ def _run(argv: Sequence[str] | None) -> None:
         say(check.line, ticks)
 
     # PyTorch is loaded from here on: --help and a wrong option do not wait for it.
-    from lunart.export.precision import line_of
+    from lunart.export.tasks import task_of
     from lunart.export.writer import write_bundle
 
-    checkpoints = _checkpoints(options)
-    report: dict[str, Any] = {"name": options.name, "bundle": None, "manifest_sha256": None}
+    task = NODULES if options.image_classifier is None else IMAGES
+    checkpoints = _checkpoints(options) if task == NODULES else _image_checkpoints(options)
+    report: dict[str, Any] = {"name": name, "bundle": None, "manifest_sha256": None}
     try:
         bundle = write_bundle(
             target,
-            name=options.name,
+            name=name,
+            task=task,
             checkpoints=checkpoints,
             formats=chosen(options.format),
             on_check=tick,
@@ -96,11 +112,70 @@ def _run(argv: Sequence[str] | None) -> None:
         precisions = bundle.manifest["verification"]["precisions"]
         report["precisions"] = precisions
         for precision, statement in precisions.items():
-            say(line_of(precision, statement), ticks)
+            say(task_of(bundle).line_of(precision, statement), ticks)
     finally:
         if options.json and checks:
             _print_json(report, checks)
     say(f"{len(checks)} checks passed, bundle written to {target}", ticks)
+
+
+def _check(options: Namespace) -> None:
+    if options.image_classifier is None:
+        if options.image_settings is not None:
+            raise UsageError("--image-settings needs --image-classifier")
+        return
+    for role in ROLES:
+        if getattr(options, role) is not None:
+            raise UsageError(
+                f"--image-classifier goes with no --{role}: a bundle classifies images or finds "
+                "nodules; export two"
+            )
+
+
+def _name_of(options: Namespace) -> str:
+    """The bundle's: as given, else after the file of an image classifier."""
+    classifier: str | None = options.image_classifier
+    stem = "luna" if classifier is None else Path(classifier).stem
+    name: str = stem if options.name is None else options.name
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        return name
+    raise UsageError(
+        f"--name {name!r}: letters, digits, '.', '_' and '-', starting with a letter or digit"
+    )
+
+
+def _image_checkpoints(options: Namespace) -> dict[str, Checkpoint]:
+    """The one network of the bundle, by its role there."""
+    from lunart.models.architectures import CLASSIFIER
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.models.images import Images
+    from lunart.models.shipped import shipped
+
+    given: str = options.image_classifier
+    is_name = not Path(given).exists() and Path(given).name == given and "." not in given
+    checkpoint = shipped(given) if is_name else load_checkpoint(given, CLASSIFIER)
+    path: Path | None = options.image_settings
+    if path is not None:
+        if checkpoint.images is not None:
+            raise UsageError(
+                f"--image-settings {path}: {given} records its classes and preprocessing; leave "
+                "the option out"
+            )
+        images = Images.read(_json_object(path), checkpoint.architecture)
+        checkpoint = replace(checkpoint, images=images)
+    return {"classification": checkpoint}
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise BundleError(f"{path}: an object with classes and preprocess is expected")
+    return data
 
 
 def _checkpoints(options: Namespace) -> dict[str, Checkpoint]:

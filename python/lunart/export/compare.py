@@ -10,7 +10,7 @@ errors would be judged. NaN or infinity anywhere fails.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,20 @@ from numpy.typing import NDArray
 
 from lunart.bundle import TensorSpec
 from lunart.export.limits import F32, LEAST_POWER, Limits
+
+#: What is made of an array of probabilities, for counting flips.
+Decision = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def above(threshold: float) -> Decision:
+    """Whether each value is."""
+    return lambda probability: probability > threshold
+
+
+def most_probable(probability: NDArray[Any]) -> NDArray[Any]:
+    """The class of each row."""
+    classes: NDArray[Any] = probability.argmax(axis=1)
+    return classes
 
 
 @dataclass(frozen=True)
@@ -84,12 +98,12 @@ def compare(
     reference: Mapping[str, NDArray[Any]],
     outputs: Mapping[str, NDArray[Any]],
     specs: tuple[TensorSpec, ...],
-    threshold: float,
+    decide: Decision,
     limits: Limits = F32,
 ) -> list[Check]:
     """One check for every output that the manifest names, and one for every surplus output.
 
-    ``threshold`` is the probability at which the pipeline decides, for counting flips.
+    ``decide`` is what the pipeline makes of a probability, for counting flips.
     """
     checks = []
     for spec in specs:
@@ -97,9 +111,9 @@ def compare(
             there = ", ".join(outputs) or "none"
             checks.append(failed(subject, spec.name, f"output is missing (outputs: {there})"))
             continue
-        cut = threshold if spec.units == "probability" else None
+        made = decide if spec.units == "probability" else None
         checks.append(
-            _compare_one(subject, spec, reference[spec.name], outputs[spec.name], cut, limits)
+            _compare_one(subject, spec, reference[spec.name], outputs[spec.name], made, limits)
         )
     known = {spec.name for spec in specs}
     checks.extend(
@@ -115,7 +129,7 @@ def _compare_one(
     spec: TensorSpec,
     reference: NDArray[Any],
     output: NDArray[Any],
-    threshold: float | None,
+    decide: Decision | None,
     limits: Limits,
 ) -> Check:
     if output.shape != reference.shape:
@@ -136,8 +150,8 @@ def _compare_one(
     power = max(float(np.sum(expected**2)), LEAST_POWER * expected.size)
     nmse = float(np.sum(difference**2)) / power
     flips = 0
-    if threshold is not None:
-        flips = int(np.count_nonzero((output > threshold) != (reference > threshold)))
+    if decide is not None:
+        flips = int(np.count_nonzero(decide(output) != decide(reference)))
     allowed = limits.max_abs * max(1.0, largest)
     reasons = []
     if max_abs > allowed:

@@ -1,33 +1,14 @@
-"""Golden data: what lets a machine without Python prove the bundle that it was given.
+"""Golden vectors of each network: an input and eager PyTorch's outputs.
 
-Vectors of each network (an input and eager PyTorch's outputs), and one small phantom scan with the
-result of the whole pipeline in eager PyTorch.
+With them and a golden scan or picture a machine without Python proves the bundle that it was given.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 from safetensors.numpy import save
 
-from lunart import Runner, _core
 from lunart.bundle import Bundle, FileEntry
 from lunart.export.verify_artifacts import golden_vectors
-from lunart.phantom import generate
-
-SCAN = "golden/phantom.mha"
-RESULT = "golden/phantom.json"
-
-_SEED = 3
-# Lungs in few voxels, small enough that the embedded networks find nodules in them.
-_SHAPE_IRC = (32, 128, 128)
-_SPACING_XYZ_MM = (1.5, 1.5, 2.5)
-# Turned about the body's axis, so that the result also proves the orientation.
-_DIRECTION = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
-# What differs from run to run or from place to place, not from result to result.
-_VOLATILE = ("timings_s", "peak_rss_mb", "bundle")
 
 
 def write_vectors(bundle: Bundle, model: str) -> FileEntry:
@@ -37,28 +18,3 @@ def write_vectors(bundle: Bundle, model: str) -> FileEntry:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(save(golden_vectors(bundle, model)))
     return FileEntry.of(bundle.path, file)
-
-
-def write_phantom(bundle: Bundle) -> tuple[FileEntry, FileEntry]:
-    """Write the phantom scan and its result in eager PyTorch; return both entries."""
-    scan, result = bundle.path / SCAN, bundle.path / RESULT
-    scan.parent.mkdir(exist_ok=True)
-    found = run_phantom(bundle, scan)
-    result.write_text(f"{json.dumps(found, indent=1, sort_keys=True)}\n", encoding="utf-8")
-    return FileEntry.of(bundle.path, SCAN), FileEntry.of(bundle.path, RESULT)
-
-
-def run_phantom(bundle: Bundle, scan: Path) -> dict[str, Any]:
-    """Generate the phantom at ``scan`` and run the whole pipeline on it, in eager PyTorch."""
-    phantom = generate(
-        _SEED, shape_irc=_SHAPE_IRC, spacing_xyz_mm=_SPACING_XYZ_MM, direction=_DIRECTION
-    )
-    _core.write_metaimage(
-        str(scan), phantom.hu, phantom.spacing_mm, phantom.origin_mm, phantom.direction
-    )
-    runner = Runner(bundle.path, engine="eager", threads=1, all_candidates=True)
-    result: dict[str, Any] = runner(str(scan)).to_dict()
-    for key in _VOLATILE:
-        result.pop(key, None)
-    result["scan"].pop("path", None)
-    return result

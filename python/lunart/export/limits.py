@@ -18,7 +18,9 @@ class Limits:
 
     max_abs: float  # of an output, in units of the larger of 1 and its largest value
     nmse: float
-    probability: float  # of a finding; a nodule this near the threshold may fall either way
+    probability: (
+        float  # of a finding or a class; a nodule this near the threshold may fall either way
+    )
     centre_voxels: float  # on each axis
     diameter_share: float
     least_dice: float  # of the mask
@@ -50,11 +52,22 @@ OF_PRECISION = {"f32": F32, "bf16": BF16}
 
 #: The mean square that references are taken to have at least, in the denominator of nmse.
 LEAST_POWER = 0.01
+# Of outputs and of a class, not of a scan's findings.
+_OF_OUTPUTS = ("max_abs", "nmse", "probability")
 #: Smaller candidates come and go with single voxels.
 CANDIDATE_VOXELS = 3
 
 
-def to_json() -> dict[str, Any]:
+def of_nodules() -> dict[str, Any]:
     """As in the manifest."""
     of_precision = {name: asdict(limits) for name, limits in OF_PRECISION.items()}
     return {"least_power": LEAST_POWER, "candidate_voxels": CANDIDATE_VOXELS, **of_precision}
+
+
+def of_images() -> dict[str, Any]:
+    """As in the manifest: what is there without a scan."""
+    of_precision = {
+        name: {key: getattr(limits, key) for key in _OF_OUTPUTS}
+        for name, limits in OF_PRECISION.items()
+    }
+    return {"least_power": LEAST_POWER, **of_precision}

@@ -13,12 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
+import onnx_ir
 import torch
+from onnx_ir.passes import common
+from onnxscript.optimizer import fold_constants
+from onnxscript.rewriter import rewrite
+from onnxscript.rewriter.rules.common import (
+    materialize_reshape_shape_rule,
+    remove_optional_bias_from_conv_rule,
+)
 from torch import Tensor, nn
 
 from lunart.bundle import Signature
 from lunart.export.free_axes import free_axes
 
+# A bias of zeros where a convolution has none, and a shape computed from the batch.
+_RULES = [remove_optional_bias_from_conv_rule, materialize_reshape_shape_rule]
 _REGISTRATION_LOG = "torch.onnx._internal.exporter._registration"
 
 
@@ -34,14 +44,29 @@ def export(module: nn.Module, example: Tensor, signature: Signature, target: Pat
             output_names=[spec.name for spec in signature.outputs],
             external_data=False,
             verbose=False,
+            # Its own rules fold batch norms and merge equal weights, whose names then are gone.
+            optimize=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    proto = program.model_proto
+    proto = _simplified(program.model_proto)
     _strip(proto)
     _name_axes(proto, signature)
     onnx.checker.check_model(proto, full_check=True)
     target.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def _simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Without what can be computed now; every weight stays, under its name."""
+    model = onnx_ir.from_proto(proto)
+    fold_constants(model)
+    rewrite(model, _RULES)
+    for step in (
+        common.RemoveUnusedNodesPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+    ):
+        step(model)
+    return onnx_ir.to_proto(model)
 
 
 def opset_of(path: Path) -> int:

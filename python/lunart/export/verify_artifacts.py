@@ -20,16 +20,10 @@ from lunart.errors import BundleError, EngineError
 from lunart.export.compare import Check, Subject, compare, failed
 from lunart.export.compare_names import compare_names
 from lunart.export.compare_weights import compare_weights
-from lunart.export.probes import Probe, golden_probes, probes
+from lunart.export.probes import Probe
+from lunart.export.tasks import task_of
 from lunart.networks import NetworkFunction, open_network, torch_threads
 from lunart.registry import EAGER, engines_of_artifact
-
-#: The pipeline's setting at which each model's probability decides.
-THRESHOLDS = {
-    "segmentation": "segmentation_threshold",
-    "classification": "nodule_threshold",
-    "malignancy": "malignancy_threshold",
-}
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,16 @@ class Reference:
 
 
 def verify_bundle(bundle: Bundle, threads: int = 1) -> Iterator[Check]:
-    """Every model's golden vectors, then each of its artifacts; one check an output and case."""
+    """Every model's golden vectors, then each of its artifacts; one check an output and case.
+
+    Of an image classifier its golden picture, too.
+    """
     for model in bundle.models.values():
         yield from verify_golden(bundle, model.name, threads)
         references = eager_references(bundle, model.name, threads)
         for artifact in model.artifacts:
             yield from verify_artifact(bundle, model.name, artifact.name, references, threads)
+    yield from task_of(bundle).verify_golden(bundle, threads)
 
 
 def eager_references(bundle: Bundle, model: str, threads: int = 1) -> list[Reference]:
@@ -55,7 +53,7 @@ def eager_references(bundle: Bundle, model: str, threads: int = 1) -> list[Refer
         run = open_network(bundle, model, EAGER, threads)
         return [
             Reference(probe, run(probe.array))
-            for probe in probes(bundle.model(model).signature, window_of(bundle))
+            for probe in task_of(bundle).probes(bundle, bundle.model(model))
         ]
 
 
@@ -123,17 +121,11 @@ def golden_vectors(bundle: Bundle, model: str, threads: int = 1) -> dict[str, ND
     with torch_threads(threads):
         run = open_network(bundle, model, EAGER, threads)
         vectors: dict[str, NDArray[Any]] = {}
-        for probe in golden_probes(bundle.model(model).signature, window_of(bundle)):
+        for probe in task_of(bundle).golden_probes(bundle, bundle.model(model)):
             vectors[f"{probe.case}.input"] = probe.array
             for name, output in run(probe.array).items():
                 vectors[f"{probe.case}.{name}"] = np.ascontiguousarray(output)
         return vectors
-
-
-def window_of(bundle: Bundle) -> tuple[float, float]:
-    """The HU window that the pipeline clamps to."""
-    low, high = bundle.pipeline["hu_window"]
-    return float(low), float(high)
 
 
 def _check(
@@ -150,9 +142,8 @@ def _check(
         outputs = run(probe.array)
     except Exception as error:  # an engine's own exceptions
         return [failed(subject, "all outputs", _reason(error))]
-    threshold = float(bundle.pipeline[THRESHOLDS[model.name]])
-    specs = model.signature.outputs
-    return compare(subject, reference.outputs, outputs, specs, threshold)
+    decide = task_of(bundle).decision(bundle, model)
+    return compare(subject, reference.outputs, outputs, model.signature.outputs, decide)
 
 
 def _reason(error: Exception) -> str:

@@ -13,16 +13,25 @@ from typing import Any
 
 import torch
 
-from lunart.bundle import Artifact, Bundle, FileEntry, Golden, Model, is_bundle, listed_files
-from lunart.errors import CheckError, OutputError, UsageError
+from lunart.bundle import (
+    MANIFEST,
+    NODULES,
+    Artifact,
+    Bundle,
+    FileEntry,
+    Golden,
+    Model,
+    is_bundle,
+    listed_files,
+)
+from lunart.errors import BundleError, CheckError, OutputError, UsageError
 from lunart.export.compare import Check
 from lunart.export.formats import Format
-from lunart.export.golden import write_phantom, write_vectors
-from lunart.export.manifest import compose, pipeline_of, verification_of, write_manifest
-from lunart.export.precision import lower_precisions
-from lunart.export.probes import probes
+from lunart.export.golden import write_vectors
+from lunart.export.manifest import compose, verification_of, write_manifest
 from lunart.export.signature import signature_of
-from lunart.export.verify_artifacts import verify_bundle, window_of
+from lunart.export.tasks import TASKS, Task
+from lunart.export.verify_artifacts import verify_bundle
 from lunart.models.checkpoint import Checkpoint, save_weights
 from lunart.networks import torch_threads
 
@@ -31,11 +40,12 @@ def write_bundle(
     target: Path,
     *,
     name: str,
+    task: str = NODULES,
     checkpoints: Mapping[str, Checkpoint],
     formats: Sequence[Format],
     on_check: Callable[[Check], None] = lambda check: None,
 ) -> Bundle:
-    """Export ``checkpoints`` (by role) to the folder ``target`` and prove every artifact.
+    """Export ``checkpoints`` (by the bundle's role) to the folder ``target`` and prove them.
 
     An older bundle at ``target`` is replaced, and kept when anything fails. Raises ``CheckError``
     when an artifact differs from eager, ``OutputError`` when the folder cannot be written or holds
@@ -47,9 +57,12 @@ def write_bundle(
         target = Path(os.path.realpath(target))
         _check_target(target)
         with _workspace(target) as root:
-            draft = _Draft(root, name, pipeline_of(checkpoints))
+            draft = _Draft(root, name, task, TASKS[task].settings(checkpoints))
             for role, checkpoint in checkpoints.items():
-                draft.add_model(role, checkpoint, formats)
+                draft.add_weights(role, checkpoint)
+            draft.check_settings()
+            for role, checkpoint in checkpoints.items():
+                draft.add_artifacts(role, checkpoint.module(), formats)
             draft.add_golden()
             checks = draft.verify(on_check)
             _require_passed(checks)
@@ -67,13 +80,14 @@ class _Draft:
 
     root: Path
     name: str
-    pipeline: Mapping[str, Any]
+    task: str
+    settings: Mapping[str, Any]
     created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     models: dict[str, Model] = field(default_factory=dict)
-    golden: Golden = field(default_factory=lambda: Golden({}, None, None))
+    golden: Golden = field(default_factory=lambda: Golden({}))
     opset: int | None = None
 
-    def add_model(self, role: str, checkpoint: Checkpoint, formats: Sequence[Format]) -> None:
+    def add_weights(self, role: str, checkpoint: Checkpoint) -> None:
         (self.root / role).mkdir()
         weights = f"{role}/weights.safetensors"
         save_weights(
@@ -82,6 +96,7 @@ class _Draft:
             checkpoint.architecture,
             pipeline=checkpoint.pipeline,
             source=checkpoint.source,
+            images=checkpoint.images,
         )
         self.models[role] = Model(
             name=role,
@@ -91,19 +106,28 @@ class _Draft:
             source=checkpoint.source,
             artifacts=(),
         )
-        module = checkpoint.module()
+
+    def check_settings(self) -> None:
+        """Let the core judge what the weights say, before anything that takes long."""
+        try:
+            self.save()
+        except BundleError as error:
+            files = ", ".join(str(model.source["file"]) for model in self.models.values())
+            reason = str(error).removeprefix(f"{self.root / MANIFEST}: ")
+            raise BundleError(f"{files}: {reason}") from error
+
+    def add_artifacts(self, role: str, module: torch.nn.Module, formats: Sequence[Format]) -> None:
         for entry in formats:
             self._add_artifact(role, module, entry)
 
     def add_golden(self) -> None:
         bundle = self.save()
         networks = {model: write_vectors(bundle, model) for model in bundle.models}
-        self.golden = Golden(networks, None, None)
-        # The native core opens the bundle for the phantom's result.
+        self.golden = Golden(networks)
+        # The native core opens the bundle for the golden result.
         bundle = self.save()
         with torch_threads(1):
-            scan, result = write_phantom(bundle)
-        self.golden = Golden(networks, scan, result)
+            self.golden = Golden(networks, **self.parts.write_golden(bundle))
 
     def verify(self, on_check: Callable[[Check], None]) -> list[Check]:
         bundle = self.save()
@@ -114,23 +138,33 @@ class _Draft:
         inputs = [
             {"model": model.name, "case": probe.case, "shape": list(probe.array.shape)}
             for model in bundle.models.values()
-            for probe in probes(model.signature, window_of(bundle))
+            for probe in self.parts.probes(bundle, model)
         ]
         # A failing draft is thrown away, and its numbers may be infinite.
         if all(check.passed for check in checks):
-            self.save(verification_of(inputs, checks, lower_precisions(bundle)))
+            self._save(inputs, checks, self.parts.lower_precisions(bundle))
         return checks
 
-    def save(self, verification: Mapping[str, Any] | None = None) -> Bundle:
+    def save(self) -> Bundle:
         """Write the manifest of what is there, and read it back."""
+        return self._save([], [], {})
+
+    @property
+    def parts(self) -> Task:
+        return TASKS[self.task]
+
+    def _save(
+        self, inputs: list[dict[str, Any]], checks: list[Check], precisions: Mapping[str, Any]
+    ) -> Bundle:
         manifest = compose(
             name=self.name,
+            task=self.task,
             created=self.created,
             models=self.models,
-            pipeline=self.pipeline,
+            settings=self.settings,
             opset=self.opset,
             golden=self.golden,
-            verification=verification or verification_of([], [], {}),
+            verification=verification_of(self.parts.limits(), inputs, checks, precisions),
         )
         write_manifest(self.root, manifest)
         return Bundle.open(self.root)

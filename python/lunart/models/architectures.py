@@ -38,7 +38,7 @@ NETWORKS: dict[str, Record] = {
 }
 
 #: The role of weights that make a bundle of task ``image-classification``.
-CLASSIFIER = "classifier"
+CLASSIFIER = "image-classifier"
 
 #: The architectures that each role may have, the usual one first. The first three are those of a
 #: bundle of task ``lung-nodules``.

@@ -30,6 +30,8 @@ class ImageClassifier(nn.Module):
 
     input_names = ("image",)
     output_names = ("logits", "probability")
+    #: Rows and columns of the input.
+    input_plane = (SIDE, SIDE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.logits(image)

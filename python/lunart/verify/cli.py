@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lunart.bundle import Bundle
+from lunart.bundle import IMAGES, NODULES, Bundle
 from lunart.cli import Parser, run, say
-from lunart.errors import CheckError
+from lunart.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
     from lunart.export.compare import Check
@@ -28,19 +28,29 @@ def _parser() -> Parser:
     parser = Parser(
         _PROG,
         "Prove a bundle again: its golden vectors, every artifact against eager PyTorch, and with\n"
-        "a scan the nodules of every engine, naming the first stage that differs.",
+        "a scan the nodules of every engine, naming the first stage that differs; with pictures,\n"
+        "what they show.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the bundle's folder")
-    parser.add_argument("scan", metavar="SCAN", type=Path, nargs="?", help="a CT scan (.mhd, .mha)")
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads for the scan (default: all processors)"
+        "inputs",
+        metavar="SCAN|PICTURE",
+        type=Path,
+        nargs="*",
+        help="a CT scan (.mhd, .mha), or pictures (.png, .jpg) for a bundle that classifies images",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads for the scan or pictures (default: all processors)",
     )
     parser.add_argument(
         "--precision",
         choices=("f32", "bf16"),
         default="f32",
-        help="of the engines that run the scan; bf16 leaves out those that have it not (default: "
-        "%(default)s)",
+        help="of the engines that run the scan or pictures; bf16 leaves out those that have it not "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--json", action="store_true", help="JSON on standard output, tick lines on standard error"
@@ -53,6 +63,8 @@ def _run(argv: Sequence[str] | None) -> None:
     ticks = sys.stderr if options.json else sys.stdout
     checks: list[Check] = []
     bundle = Bundle.open(options.bundle)
+    if bundle.task == NODULES and len(options.inputs) > 1:
+        raise UsageError(f"{bundle.path} finds nodules: one scan, not {len(options.inputs)}")
     try:
         for check in _checks(bundle, options):
             checks.append(check)
@@ -71,12 +83,14 @@ def _run(argv: Sequence[str] | None) -> None:
 def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
     from lunart.export.verify_artifacts import verify_bundle
     from lunart.verify.nodules import verify_scan
+    from lunart.verify.pictures import verify_pictures
 
     yield from verify_bundle(bundle)
-    if options.scan is not None:
-        yield from verify_scan(
-            bundle, options.scan, threads=options.threads, precision=options.precision
-        )
+    how = {"threads": options.threads, "precision": options.precision}
+    if bundle.task == IMAGES and options.inputs:
+        yield from verify_pictures(bundle, options.inputs, **how)
+    elif options.inputs:
+        yield from verify_scan(bundle, options.inputs[0], **how)
 
 
 def _print_json(bundle: Bundle, checks: list[Check]) -> None:

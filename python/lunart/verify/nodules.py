@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lunart import _core
 from lunart.bundle import Bundle
-from lunart.errors import EngineError
 from lunart.export.compare import Check, Subject
 from lunart.export.limits import CANDIDATE_VOXELS, F32, OF_PRECISION, Limits
-from lunart.registry import engines_of
+from lunart.registry import engines_in
 from lunart.result import Finding, Result
 from lunart.runner import Precision, ProgressCallback, Runner
 
@@ -38,12 +36,7 @@ def verify_scan(
 
     Raises the errors of :class:`lunart.Runner`, ``EngineError`` when no engine has the precision.
     """
-    able = engines_of(bundle)
-    if precision != "f32":
-        having = {e["name"] for e in _core.engines() if precision in e["precisions"]}
-        able = [engine for engine in able if engine in having]
-        if not able:
-            raise EngineError(f"no engine here runs this bundle in {precision}; leave it out")
+    able = engines_in(bundle, precision)
 
     def run(engine: str, precision: Precision) -> Result:
         runner = Runner(

@@ -13,7 +13,7 @@ from lunart import Runner
 from lunart.bundle import Bundle
 from lunart.export.limits import OF_PRECISION
 from lunart.phantom import generate
-from lunart.registry import engines, engines_of
+from lunart.registry import engines_of_lower_precisions
 from lunart.result import Result
 from lunart.verify.nodules import compare_results, dice_of, match
 
@@ -28,14 +28,7 @@ def lower_precisions(bundle: Bundle) -> dict[str, dict[str, Any]]:
 
     Only precisions that an engine here, this processor and the bundle's artifacts support.
     """
-    names = engines_of(bundle)
-    able = {
-        precision: engine.name
-        for engine in reversed(engines())
-        if engine.name in names
-        for precision in engine.precisions
-        if precision != "f32"
-    }
+    able = engines_of_lower_precisions(bundle)
     if not able:
         return {}
     phantom = generate(_SEED, shape_irc=_SHAPE_IRC, spacing_xyz_mm=_SPACING_XYZ_MM)
