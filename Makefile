@@ -9,6 +9,8 @@ BIN := .venv/bin
 # A new name for every requirement of torch, so that TORCH=... installs and builds again.
 INSTALLED := .venv/.installed-$(subst /,_,$(subst $() ,_,$(TORCH)))
 DEMO := .cache/demo
+REAL := .cache/demo-real
+PYRADIOMICS := $(REAL)/pyradiomics-3.0.1.tar.gz
 ENGINE ?= openvino
 BENCH := .cache/bench
 # Another bundle, a real scan: make bench BENCH_BUNDLE=... BENCH_SCAN=...
@@ -17,10 +19,10 @@ BENCH_SCAN ?= $(BENCH)/luna/subset0/*.mhd
 BENCH_FLAGS ?=  # such as --scan-runs 3
 BENCH_RUN = $(BIN)/luna-bench $(BENCH_BUNDLE) $(BENCH_FLAGS)
 
-.PHONY: demo bench test build lint format wheel sdk clean help
+.PHONY: demo demo-real bench test build lint format wheel sdk clean help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: build  ## environment, build, phantom CT, export, verify, native inference
 	@mkdir -p $(DEMO)
@@ -29,6 +31,20 @@ demo: build  ## environment, build, phantom CT, export, verify, native inference
 	$(BIN)/luna-verify exported/luna $(DEMO)/luna/subset0/*.mhd
 	./luna_infer $(DEMO)/luna/subset0/*.mhd --mask $(DEMO)/mask.mhd --json $(DEMO)/result.json
 	@echo "result: $(DEMO)/result.json, mask: $(DEMO)/mask.mhd"
+
+demo-real: build $(PYRADIOMICS)  ## a real chest CT with an expert's label: run, compare, draw
+	test -f exported/luna/manifest.json || $(BIN)/luna-export
+	$(BIN)/python -m lunart.evaluation.sample_scan $(PYRADIOMICS) $(REAL)
+	./luna_infer $(REAL)/lung1.mhd --mask $(REAL)/mask.mhd --json $(REAL)/result.json
+	$(BIN)/luna-evaluate exported/luna --scan $(REAL)/lung1.mhd --label $(REAL)/lung1_label.mhd
+	$(BIN)/python -m lunart.evaluation.pictures exported/luna $(REAL)/lung1.mhd \
+	  --label $(REAL)/lung1_label.mhd -o $(REAL)/found.png
+
+# The archive is asked for its version before it is kept, which takes numpy and versioneer.
+$(PYRADIOMICS): | $(INSTALLED)
+	$(BIN)/pip install --quiet numpy versioneer
+	$(BIN)/pip download --quiet --no-deps --no-build-isolation --no-binary :all: \
+	  --dest $(@D) pyradiomics==3.0.1
 
 test: lint  ## every check that CI runs
 	$(BIN)/python -m pytest

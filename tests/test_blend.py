@@ -59,7 +59,7 @@ def test_a_patient_with_a_scan_is_in_the_part_of_the_scan(library, tmp_path):
 
 
 def test_too_few_scans_are_refused_and_the_part_is_named(library):
-    with pytest.raises(DataError, match="part 3 .* scan to put nodules into"):
+    with pytest.raises(DataError, match=r"part 3 .* scan to put nodules into"):
         require_parts(Library(library.cubes, library.backgrounds[:3]))
     with pytest.raises(DataError, match="no nodule cube"):
         require_parts(Library(library.cubes[:2], library.backgrounds))
