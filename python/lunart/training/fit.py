@@ -9,6 +9,8 @@ weights as if it had never been stopped.
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +136,14 @@ def _train(
         )
         module = TrainingModule(trainee, task, source, settings)
         resume = folder / LAST if keeper.record.history else None
+        on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module, ckpt_path=resume, weights_only=True)
         except SystemExit as stop:
-            # Lightning's answer to Ctrl-C and SIGTERM, after ending what it started.
+            # Lightning's answer to Ctrl-C and SIGTERM, after ending what it started. It leaves
+            # Ctrl-C without effect.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt(_interrupted(keeper)) from stop
 
 

@@ -6,6 +6,7 @@ there is no generator to save, and an epoch comes out the same after a restart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -81,7 +82,7 @@ class TrainingModule(LightningModule):
         self._set_rate(number)
         with seeded_dropout(*keys):
             answer = self._answer(batch[self._task.input])
-        loss = self._task.loss(answer, batch)
+        loss = self._loss(answer, batch)
         loss = loss + self._settings.optimiser.penalty(self.network.parameters())
         if not bool(loss.isfinite()):
             raise CheckError(
@@ -97,7 +98,7 @@ class TrainingModule(LightningModule):
         for whole in batches:
             for batch in _small(whole, self._task.input):
                 answer = self._answer(batch[self._task.input])
-                loss = self._task.loss(answer, batch)
+                loss = self._loss(answer, batch)
                 if not bool(loss.isfinite()):
                     raise CheckError(
                         f"the loss of validation batch {number + 1} is {loss.item()} after epoch "
@@ -116,6 +117,12 @@ class TrainingModule(LightningModule):
             hu = hu.contiguous(memory_format=layout)
         answer: Tensor | Sequence[Tensor] = self.network(hu)
         return answer if isinstance(answer, Tensor) else answer[0]
+
+    def _loss(self, answer: Tensor, batch: Batch) -> Tensor:
+        """NaN for an answer that is no number; some losses would end the program."""
+        if not bool(answer.isfinite().all()):
+            return answer.new_tensor(math.nan)
+        return self._task.loss(answer, batch)
 
     def _set_rate(self, number: int) -> None:
         progress = (self.current_epoch + number / self.trainer.num_training_batches) / (

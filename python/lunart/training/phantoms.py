@@ -52,7 +52,8 @@ def fill_cache(
 
 
 def _generated(seeds: Sequence[int], workers: int) -> Iterator[Phantom]:
-    if not seeds:
+    if workers == 1 or len(seeds) < 2:
+        yield from map(_generate, seeds)
         return
     # "spawn": a forked child of a process that has run torch can hang in OpenMP.
     context = multiprocessing.get_context("spawn")
