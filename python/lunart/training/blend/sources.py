@@ -31,6 +31,8 @@ from lunart.training.source import Samples
 
 #: Raised when the same settings give other samples.
 VERSION = 1
+# Of calibrated weights: below any threshold that a pipeline would take, for there must be mistakes.
+MINE_THRESHOLD = 0.25
 LEAST_COMPONENT_MM3 = 5.0
 #: Many natives and nothing else.
 RATED = PoolSettings(
@@ -125,14 +127,12 @@ def nodule_pool(
     """Crops at what the segmentation weights propose, and at all that was put in."""
     network = checkpoint.module()
     assert isinstance(network, SegmentationUNet)
-    # Half the pipeline's own threshold: there are enough mistakes to learn from.
-    threshold = checkpoint.pipeline.get("segmentation_threshold", 0.5) / 2
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def found(volume: Volume) -> list[Finding]:
-        return find(network, volume, threshold, LEAST_COMPONENT_MM3)
+        return find(network, volume, MINE_THRESHOLD, LEAST_COMPONENT_MM3)
 
-    by = f"{checkpoint.sha256} {threshold} {LEAST_COMPONENT_MM3}"
+    by = f"{checkpoint.sha256} {MINE_THRESHOLD} {LEAST_COMPONENT_MM3}"
     library = _library(folder, converted)
     return gather(Maker(folder, converted), library, store, found, by, settings)
 
