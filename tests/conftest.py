@@ -130,7 +130,7 @@ def cached_bundle(
         path
         for pattern in ("**/*.py", "*.so")
         for path in sorted(PACKAGE.glob(pattern))
-        if "training" not in path.parts
+        if not {"data", "evaluation", "training"} & set(path.parts)
     ]
     folder = config.cache.mkdir("lunart-bundles") / _digest([*sources, *weights.values()])
     if not (folder / name / "manifest.json").exists():
