@@ -178,7 +178,7 @@ def test_samples_of_several_shapes_are_refused_in_training_and_welcome_in_valida
 def test_empty_sets_are_named(tmp_path: Path):
     with pytest.raises(DataError, match="epoch of 0 samples"):
         train(tmp_path / "a", TinySource(count=0))
-    with pytest.raises(DataError, match="validation set is empty"):
+    with pytest.raises(DataError, match="0 validation samples"):
         train(tmp_path / "b", TinySource(validated=0))
 
 

@@ -60,8 +60,11 @@ class TrainingModule(LightningModule):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         samples = self._source.validation()
-        if len(samples) == 0:
-            raise DataError("the validation set is empty: nothing would say when training is good")
+        if len(samples) < self.trainer.world_size:
+            raise DataError(
+                f"{len(samples)} validation samples for {self.trainer.world_size} processes: "
+                "nothing would say when training is good"
+            )
         share = ValidationShare(samples, self.global_rank, self.trainer.world_size)
         return loader(share, self._settings.batch, workers=self._settings.workers)
 
