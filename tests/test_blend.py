@@ -28,6 +28,7 @@ from lunart.training.blend.patches import Group, Patches, Slices
 from lunart.training.blend.pool import NOBODY, Pool, PoolSettings, gather
 from lunart.training.blend.resample import nearest, stretched
 from lunart.training.blend.volume import Mix
+from lunart.training.cli import main as luna_train
 
 EVERY = (*STUDY, VALIDATION)
 MIX = Mix(nodules=6, natives=2, nulls=3, vessels=3)
@@ -278,3 +279,22 @@ def test_rated_crops_are_drawn_by_their_rating(pool):
     rated = Pool([e for e in pool.entries if sort_of(e) in ("native", "proposed")], "x")
     with pytest.raises(DataError):
         rated_source(rated, CropBlend())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["cls"], "give --segmentation"),
+        (["cls", "--segmentation", "nowhere.safetensors"], "nowhere.safetensors: no such"),
+        (["seg"], "no nodule cubes that can be read"),
+        (["mal"], "no nodule cubes that can be read"),
+    ],
+)
+def test_luna_train_says_what_blending_lacks(arguments, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    code = luna_train([*arguments, "--blend", "empty", "--cache", "cache", "-o", "run"])
+    error = capsys.readouterr().err
+    assert code != 0
+    assert says in error
+    assert error.count("\n") == 1

@@ -47,6 +47,10 @@ class Augmentation:
                 raise UsageError(f"augmentation: {what} is {value}, expected 0 to {most:g}")
 
 
+#: Nothing is changed.
+UNCHANGED = Augmentation(flip=False, shift=0.0, scale=0.0, turn_degrees=0.0, noise_hu=0.0)
+
+
 def augment_crop(
     rng: np.random.Generator, block: NDArray[np.float32], crop_irc: Size, *, settings: Augmentation
 ) -> NDArray[np.float32]:

@@ -92,10 +92,20 @@ def _add_data(parser: Parser, kind: str) -> None:
         group.add_argument(
             "--blend", metavar="DIR", type=Path, help="real nodules blended into real lungs instead"
         )
+        if kind == "cls":
+            group.add_argument(
+                "--segmentation", metavar="FILE", type=Path,
+                help="for --blend: weights whose proposals are told from nodules",
+            )  # fmt: skip
         if kind == "seg":
             group.add_argument(
                 "--masks", choices=("best", "annotations", "votes", "contours"), default="best",
                 help="of a LUNA16 folder, as luna-data prepare takes it (default: %(default)s)",
+            )  # fmt: skip
+        if kind == "cls":
+            group.add_argument(
+                "--segmentation", metavar="FILE", type=Path,
+                help="for --blend: weights whose false proposals are the negatives",
             )  # fmt: skip
         modes = ("balanced", "unbalanced", "overfit")
     group.add_argument(

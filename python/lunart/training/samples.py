@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lunart import _core
@@ -16,7 +17,7 @@ from lunart.data.sources import classification_source, malignancy_source, segmen
 from lunart.data.split import PARTS, Split
 from lunart.errors import OutputError, UsageError
 from lunart.training import phantoms
-from lunart.training.augment import Augmentation
+from lunart.training.augment import UNCHANGED, Augmentation
 from lunart.training.modes import OneBatch, Sized
 from lunart.training.processes import is_first
 from lunart.training.source import Source
@@ -44,7 +45,7 @@ def source_of(
         raise UsageError(f"one of DIR, --phantoms and --blend says what to train on, found {found}")
     samples = options.samples
     if options.blend is not None:
-        source = _blended(kind, options)
+        source = _blended(kind, options, augmentation)
     elif options.phantoms is not None:
         source = _generated(kind, options, augmentation, tell)
         samples = samples or _PHANTOM_SAMPLES
@@ -123,11 +124,32 @@ def _generated(
     return _luna16(kind, folder, split, Cache(cache), options, augmentation)
 
 
-def _blended(kind: str, options: Namespace) -> Source:
-    from lunart.training.blend.sources import SegmentationBlend
-    from lunart.training.blend.sources import segmentation_source as blended_segmentation
+def _blended(kind: str, options: Namespace, augmentation: Augmentation | None) -> Source:
+    # PyTorch and a network come with these.
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend import sources
+    from lunart.training.blend.crops import CropBlend, CropSource, rated_source
+    from lunart.training.blend.pool import PoolSettings
 
-    converted = (options.cache or default_folder()) / "blend"
+    seed = options.seed
+    if options.mode == "unbalanced":
+        raise UsageError("--blend: positives and negatives are put in as often as is wanted")
+    folder = options.cache or default_folder()
+    converted, store = folder / "blend", Cache(folder)
     if kind == "seg":
-        return blended_segmentation(options.blend, converted, SegmentationBlend(seed=options.seed))
-    raise UsageError(f"--blend: no blended samples for {kind} yet")
+        patches = sources.SegmentationBlend(seed=seed)
+        if options.samples is not None:
+            patches = replace(patches, patches=options.samples)
+        return sources.segmentation_source(options.blend, converted, patches)
+    crops = CropBlend(seed=seed, augmentation=augmentation or STILL)
+    if options.samples is not None:
+        crops = replace(crops, crops=options.samples)
+    if kind == "mal":
+        return rated_source(sources.rated_pool(options.blend, converted, store, seed), crops)
+    if options.segmentation is None:
+        raise UsageError("--blend: --segmentation FILE says what the negatives are mined with")
+    checkpoint = load_checkpoint(options.segmentation, "segmentation")
+    pool = sources.nodule_pool(
+        options.blend, converted, store, checkpoint, PoolSettings(seed=seed)
+    )
+    return CropSource(pool, crops)
