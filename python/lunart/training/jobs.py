@@ -13,7 +13,7 @@ from lunart.models.checkpoint import load_checkpoint
 from lunart.models.images import Images, square
 from lunart.training.augment import Augmentation
 from lunart.training.losses import CrossEntropy, MixedLoss, RecallWeightedDice
-from lunart.training.samples import in_mode, source_of
+from lunart.training.samples import changed, in_mode, source_of
 from lunart.training.source import Source
 from lunart.training.tasks import Classification, Segmentation, Task
 from lunart.training.trainee import Trainee, finetuned, nodule_classifier, segmenter, unchanged
@@ -36,14 +36,14 @@ class Job:
 def segmentation(options: Namespace, tell: Tell) -> Job:
     """``luna-train seg``."""
     # Blended patches are made anew each epoch, turned and with noise of their own.
-    augmentation = None if options.blend else _augmentation(options)
+    augmentation = None if options.blend else changed(Augmentation(), options)
     task = Segmentation(
         loss_of=_LOSSES[options.loss](), threshold=options.threshold, augmentation=augmentation
     )
     return Job(
         trainee=segmenter(options.seed, wf=options.wf),
         task=task,
-        source=source_of("seg", options, None, tell),
+        source=source_of("seg", options, tell),
         pipeline={
             "segmentation_threshold": options.threshold,
             "erosion": options.erosion,
@@ -59,7 +59,7 @@ def classification(options: Namespace, tell: Tell) -> Job:
             options.seed, conv_channels=options.channels, dropout=_dropout(options)
         ),
         task=_classification(options),
-        source=source_of("cls", options, _augmentation(options), tell),
+        source=source_of("cls", options, tell),
         pipeline={"nodule_threshold": options.threshold},
     )
 
@@ -80,7 +80,7 @@ def malignancy(options: Namespace, tell: Tell) -> Job:
     return Job(
         trainee=trainee,
         task=_classification(options),
-        source=source_of("mal", options, _augmentation(options), tell),
+        source=source_of("mal", options, tell),
         pipeline={"malignancy_threshold": options.threshold},
     )
 
@@ -127,18 +127,6 @@ def cifar(options: Namespace, tell: Tell) -> Job:
 
 def _classification(options: Namespace) -> Classification:
     return Classification(loss_of=CrossEntropy(label_smoothing=_smoothing(options)))
-
-
-def _augmentation(options: Namespace) -> Augmentation | None:
-    if options.mode == "overfit" or not options.augment:
-        return None
-    return Augmentation(
-        flip=options.flip,
-        shift=options.shift,
-        scale=options.scale,
-        turn_degrees=options.turn,
-        noise_hu=options.noise,
-    )
 
 
 def _dropout(options: Namespace) -> float:

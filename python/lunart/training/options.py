@@ -35,14 +35,13 @@ _COMMON: Mapping[str, Any] = {
 }  # fmt: skip
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "seg": _COMMON,
-    "cls": {**_COMMON, "label_smoothing": 0.02, "dropout": 0.25, "shift": 0.04},
+    "cls": {**_COMMON, "label_smoothing": 0.02, "dropout": 0.25},
     "mal": {
         **_COMMON,
         "rate": 1e-3,
         "warmup": 10,
         "label_smoothing": 0.02,
         "dropout": 0.25,
-        "shift": 0.04,
     },
     "cifar": {
         "epochs": 30,
@@ -102,11 +101,6 @@ def _add_data(parser: Parser, kind: str) -> None:
                 "--masks", choices=("best", "annotations", "votes", "contours"), default="best",
                 help="of a LUNA16 folder, as luna-data prepare takes it (default: %(default)s)",
             )  # fmt: skip
-        if kind == "cls":
-            group.add_argument(
-                "--segmentation", metavar="FILE", type=Path,
-                help="for --blend: weights whose false proposals are the negatives",
-            )  # fmt: skip
         modes = ("balanced", "unbalanced", "overfit")
     group.add_argument(
         "--mode", choices=modes, default=modes[0],
@@ -124,14 +118,14 @@ def _add_data(parser: Parser, kind: str) -> None:
         help="change samples (default: yes)",
     )
     if kind != "cifar":
-        group.add_argument("--flip", action=BooleanOptionalAction, default=True, help="mirrored")
-        for name, value, words in (
-            ("shift", 0.1, "share of the side"), ("scale", 0.2, "share of the size"),
-            ("turn", 180.0, "degrees"), ("noise", 25.0, "HU"),
+        group.add_argument("--flip", action=BooleanOptionalAction, help="mirror them or not")
+        for name, field, words in (
+            ("shift", "shift", "share of the side"), ("scale", "scale", "share of the size"),
+            ("turn", "turn_degrees", "degrees"), ("noise", "noise_hu", "HU"),
         ):  # fmt: skip
             group.add_argument(
-                f"--{name}", metavar="X", type=_number, default=value,
-                help=f"at most, {words} (default: %(default)s)",
+                f"--{name}", dest=field, metavar="X", type=_number,
+                help=f"at most, {words} (default: what suits the data)",
             )  # fmt: skip
 
 

@@ -29,9 +29,7 @@ _PHANTOM_SAMPLES = 12_000
 _SPLIT_SEED = 1
 
 
-def source_of(
-    kind: str, options: Namespace, augmentation: Augmentation | None, tell: Tell
-) -> Source:
+def source_of(kind: str, options: Namespace, tell: Tell) -> Source:
     """The source that the options name. Raises ``UsageError`` when they name none or several."""
     given = [
         name
@@ -45,15 +43,24 @@ def source_of(
         raise UsageError(f"one of DIR, --phantoms and --blend says what to train on, found {found}")
     samples = options.samples
     if options.blend is not None:
-        source = _blended(kind, options, augmentation)
+        source = _blended(kind, options)
     elif options.phantoms is not None:
-        source = _generated(kind, options, augmentation, tell)
+        source = _generated(kind, options, tell)
         samples = samples or _PHANTOM_SAMPLES
     else:
         split = split_of(options.root, options.split, tell)
         cache = Cache(options.cache or default_folder())
-        source = _luna16(kind, options.root, split, cache, options, augmentation)
+        source = _luna16(kind, options.root, split, cache, options)
     return in_mode(source, options, samples)
+
+
+def changed(base: Augmentation, options: Namespace) -> Augmentation | None:
+    """The augmentation with what the options say of it; None: samples stay as they are."""
+    if options.mode == "overfit" or not options.augment:
+        return None
+    names = ("flip", "shift", "scale", "turn_degrees", "noise_hu")
+    given = {name: getattr(options, name) for name in names}
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def in_mode(source: Source, options: Namespace, samples: int | None) -> Source:
@@ -87,7 +94,6 @@ def _luna16(
     split: Split,
     cache: Cache,
     options: Namespace,
-    augmentation: Augmentation | None,
 ) -> Source:
     balance = None if options.mode == "unbalanced" else 1
     if kind == "seg":
@@ -98,7 +104,9 @@ def _luna16(
             settings=SegmentationSettings(negatives_per_positive=balance, masks=options.masks),
             store=cache,
         )
-    crops = CropSettings(negatives_per_positive=balance, augmentation=augmentation)
+    crops = CropSettings(negatives_per_positive=balance)
+    if crops.augmentation is not None:
+        crops = replace(crops, augmentation=changed(crops.augmentation, options))
     if kind == "cls":
         return classification_source(root, split, seed=options.seed, settings=crops, store=cache)
     return malignancy_source(
@@ -106,9 +114,7 @@ def _luna16(
     )
 
 
-def _generated(
-    kind: str, options: Namespace, augmentation: Augmentation | None, tell: Tell
-) -> Source:
+def _generated(kind: str, options: Namespace, tell: Tell) -> Source:
     if kind == "mal":
         raise UsageError("--phantoms: generated nodules are neither malignant nor benign")
     folder = options.output / f"phantoms-{options.phantoms}-{options.seed}"
@@ -121,10 +127,10 @@ def _generated(
     cache = folder / "cache"
     if is_first():
         phantoms.fill_cache(folder, split, cache, kind=kind, workers=workers, tell=tell)
-    return _luna16(kind, folder, split, Cache(cache), options, augmentation)
+    return _luna16(kind, folder, split, Cache(cache), options)
 
 
-def _blended(kind: str, options: Namespace, augmentation: Augmentation | None) -> Source:
+def _blended(kind: str, options: Namespace) -> Source:
     # PyTorch and a network come with these.
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend import sources
@@ -141,7 +147,8 @@ def _blended(kind: str, options: Namespace, augmentation: Augmentation | None) -
         if options.samples is not None:
             patches = replace(patches, patches=options.samples)
         return sources.segmentation_source(options.blend, converted, patches)
-    crops = CropBlend(seed=seed, augmentation=augmentation or STILL)
+    crops = CropBlend(seed=seed)
+    crops = replace(crops, augmentation=changed(crops.augmentation, options) or UNCHANGED)
     if options.samples is not None:
         crops = replace(crops, crops=options.samples)
     if kind == "mal":
@@ -149,7 +156,5 @@ def _blended(kind: str, options: Namespace, augmentation: Augmentation | None) -
     if options.segmentation is None:
         raise UsageError("--blend: --segmentation FILE says what the negatives are mined with")
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
-    pool = sources.nodule_pool(
-        options.blend, converted, store, checkpoint, PoolSettings(seed=seed)
-    )
+    pool = sources.nodule_pool(options.blend, converted, store, checkpoint, PoolSettings(seed=seed))
     return CropSource(pool, crops)
