@@ -42,6 +42,7 @@ _PIPELINE: dict[str, Any] = {
     "connectivity": 6,
     "min_component_mm3": 0.0,
     "crop_irc": [32, 48, 48],
+    "crop_border": "shift",
     "nodule_threshold": 0.5,
     "malignancy_threshold": 0.5,
 }

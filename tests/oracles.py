@@ -65,6 +65,17 @@ def steps_from(seeds: Mask, inside: Mask) -> NDArray[np.int32]:
         reached = grown
 
 
+def padded_crop(hu: NDArray[Any], center: Sequence[float], size: Sequence[int]) -> FloatArray:
+    """The crop about a centre, rounded half to even, with -1000 HU beyond the scan."""
+    room = [(length, length) for length in size]
+    padded = np.pad(hu.astype(np.float32).clip(LOW_HU, HIGH_HU), room, constant_values=LOW_HU)
+    starts = [
+        int(np.rint(p)) - length // 2 + length for p, length in zip(center, size, strict=True)
+    ]
+    box = tuple(slice(s, s + length) for s, length in zip(starts, size, strict=True))
+    return padded[box]
+
+
 def crop(hu: NDArray[Any], center: Sequence[float], size: Sequence[int]) -> FloatArray:
     """The crop about a centre: rounded half to even, shifted inside, -1000 HU where too short."""
     result = np.full(size, LOW_HU, np.float32)

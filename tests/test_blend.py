@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blend_folder import PATIENTS, write_blend_folder, write_cubes
+from lunart import _core
+from lunart.data import blocks
 from lunart.data.cache import Cache
+from lunart.data.ct import Ct
 from lunart.errors import DataError, UsageError
 from lunart.models import SegmentationUNet
 from lunart.training.blend import findings
@@ -29,6 +32,7 @@ from lunart.training.blend.pool import NOBODY, Pool, PoolSettings, gather
 from lunart.training.blend.resample import nearest, stretched
 from lunart.training.blend.volume import Mix
 from lunart.training.cli import main as luna_train
+from lunart.training.scans import CROP_IRC
 
 EVERY = (*STUDY, VALIDATION)
 MIX = Mix(nodules=6, natives=2, nulls=3, vessels=3)
@@ -298,3 +302,15 @@ def test_luna_train_says_what_blending_lacks(arguments, says, tmp_path, monkeypa
     assert code != 0
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_block_keeps_its_finding_in_the_middle_as_the_pipeline_would():
+    rng = np.random.default_rng(3)
+    hu = rng.integers(-1200, 1200, (20, 70, 60)).astype(np.int16)
+    geometry = _core.Geometry(shape_irc=hu.shape, spacing_mm=(0.7, 0.7, 2.0))
+    ct = Ct("", _core.scan_from_array(hu, geometry, "", ""))
+    for center in ((0.0, 3.0, 59.0), (10.5, 35.5, 30.0), (19.0, 69.0, 0.0)):
+        block = blocks.centred(ct, center, CROP_IRC, (2, 6, 6))
+        middle = blocks.middle(block.astype(np.float32), CROP_IRC)
+        assert np.array_equal(middle, ct.crop(center, CROP_IRC, pad=True))
+        assert middle[16, 24, 24] == np.clip(hu[tuple(np.rint(center).astype(int))], -1000, 1000)

@@ -164,6 +164,12 @@ def test_settings_that_make_no_sense(tmp_path, pipeline, complaint):
     assert complaint in _refused(write_small_weights(tmp_path, "segmentation", pipeline=pipeline))
 
 
+def test_a_word_that_is_no_setting_is_refused(tmp_path):
+    path = write_small_weights(tmp_path, "classification", pipeline={"crop_border": "mirror"})
+    with pytest.raises(BundleError, match="crop_border is 'mirror', expected pad or shift"):
+        load_checkpoint(path, "classification")
+
+
 def test_recorded_architecture_that_contradicts_the_weights(tmp_path, state):
     path = tmp_path / "a.safetensors"
     save_weights(path, state, ARCHITECTURES["classification"])

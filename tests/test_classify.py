@@ -8,7 +8,7 @@ import numpy as np
 import oracles
 import pytest
 from handmade import FloatArray, bright, certain, found, recording, runner, scan_of, write_handmade
-from lunart.errors import EngineError
+from lunart.errors import BundleError, EngineError
 
 CROP = (32, 48, 48)
 BRIGHT = 900
@@ -74,14 +74,17 @@ def test_without_candidates_no_network_is_asked(rated: Path) -> None:
 # --- crops ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("border", ["shift", "pad"])
 @pytest.mark.parametrize("kind", ["int16", "float32"])
 @pytest.mark.parametrize(
     "shape",
     [(40, 60, 70), (32, 48, 48), (31, 47, 49), (1, 60, 60), (5, 9, 120), (3, 3, 3), (1, 1, 1)],
 )
 def test_crops_are_those_of_the_oracle(
-    shape: tuple[int, int, int], kind: str, bundle: Path
+    shape: tuple[int, int, int], kind: str, border: str, tmp_path: Path
 ) -> None:
+    bundle = write_handmade(tmp_path / "b", erosion=0, crop_border=border)
+    oracle = {"shift": oracles.crop, "pad": oracles.padded_crop}[border]
     corners = [(i, r, c) for i in (0, -1) for r in (0, -1) for c in (0, -1)]
     middle = tuple(n // 2 for n in shape)
     places = [tuple(v % n for v, n in zip(p, shape, strict=True)) for p in [*corners, middle]]
@@ -95,7 +98,13 @@ def test_crops_are_those_of_the_oracle(
     crops = np.concatenate(calls)
     assert crops.shape == (result.candidate_count, 1, *CROP)
     for crop, candidate in zip(crops, result.candidates or (), strict=True):
-        np.testing.assert_array_equal(crop[0], oracles.crop(hu, candidate.center_irc, CROP))
+        np.testing.assert_array_equal(crop[0], oracle(hu, candidate.center_irc, CROP))
+
+
+def test_an_unknown_border_is_refused_with_its_name(tmp_path: Path) -> None:
+    bundle = write_handmade(tmp_path / "b", crop_border="mirror")
+    with pytest.raises(BundleError, match='crop_border is "mirror"; expected shift or pad'):
+        runner(bundle, {"segmentation": bright(BRIGHT), "classification": certain()})
 
 
 def test_a_centre_between_two_voxels_is_rounded_to_the_even_one(bundle: Path) -> None:

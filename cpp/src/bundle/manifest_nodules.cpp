@@ -60,6 +60,11 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
     if (n < 1 || n > 128) refuse("pipeline.crop_irc is " + quoted(member_of(at, "crop_irc")));
   }
   p.classify.crop = {crop[0], crop[1], crop[2]};
+  const auto border = value_in<std::string>(at, "crop_border");
+  if (border != "shift" && border != "pad") {
+    refuse("pipeline.crop_border is \"" + border + "\"; expected shift or pad");
+  }
+  p.classify.border = border == "pad" ? CropBorder::pad : CropBorder::shift;
   p.nodule_threshold = number_in(at, "nodule_threshold", 0, 1);
   return p;
 }

@@ -11,8 +11,9 @@
 namespace lunart {
 namespace {
 
-std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n) {
+std::int64_t crop_start(double centre, std::int64_t size, std::int64_t n, CropBorder border) {
   const std::int64_t start = std::llrint(centre) - size / 2;
+  if (border == CropBorder::pad) return start;
   return std::clamp(start, std::min<std::int64_t>(0, n - size),
                     std::max<std::int64_t>(0, n - size));
 }
@@ -43,12 +44,13 @@ std::vector<double> probabilities_of(const std::vector<Tensor>& outputs, std::si
 
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
   const IrcIndex n = volume.geometry.shape;
-  const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index);
-  const std::int64_t r0 = crop_start(centre.row, o.crop.row, n.row);
-  const std::int64_t c0 = crop_start(centre.col, o.crop.col, n.col);
+  const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index, o.border);
+  const std::int64_t r0 = crop_start(centre.row, o.crop.row, n.row, o.border);
+  const std::int64_t c0 = crop_start(centre.col, o.crop.col, n.col, o.border);
   std::fill_n(to, o.crop.index * o.crop.row * o.crop.col, o.window.low);
   const std::int64_t c_begin = std::max<std::int64_t>(0, c0);
   const std::int64_t c_end = std::min(n.col, c0 + o.crop.col);
+  if (c_end <= c_begin) return;
   std::visit(
       [&](auto voxels) {
         for (std::int64_t i = std::max<std::int64_t>(0, i0);

@@ -57,9 +57,14 @@ class Ct:
         """Whether a place lies in the scan, whose voxels reach half a voxel beyond centres."""
         return inside(self.shape_irc, center_irc)
 
-    def crop(self, center_irc: Irc, crop_irc: tuple[int, int, int]) -> NDArray[np.float32]:
-        """What a 3-D network sees around a centre: clamped HU."""
-        return _core.crop(self.scan, center_irc, crop_irc)
+    def crop(
+        self, center_irc: Irc, crop_irc: tuple[int, int, int], *, pad: bool = False
+    ) -> NDArray[np.float32]:
+        """What a 3-D network sees around a centre: clamped HU.
+
+        ``pad``: the centre stays in the middle at the scan's border, with air beyond it.
+        """
+        return _core.crop(self.scan, center_irc, crop_irc, pad)
 
     def slices(self, index: int, context: int) -> NDArray[np.float32]:
         """What the segmentation network sees of a slice: ``(2*context + 1, rows, cols)``."""

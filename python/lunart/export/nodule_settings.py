@@ -18,6 +18,7 @@ _PIPELINE: dict[str, Any] = {
     "erosion": 1,
     "connectivity": 6,
     "min_component_mm3": 0.0,
+    "crop_border": "shift",
     "nodule_threshold": 0.5,
     "malignancy_threshold": 0.5,
 }

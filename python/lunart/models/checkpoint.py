@@ -38,13 +38,16 @@ from lunart.models.images import Images
 METADATA_KEY = "lunart"
 
 #: Settings of the pipeline that belong to the weights, and the weights that may carry them.
-SETTINGS: dict[str, dict[str, tuple[type, float, float]]] = {
+SETTINGS: dict[str, dict[str, tuple[type, float, float] | frozenset[str]]] = {
     "segmentation": {
         "segmentation_threshold": (float, 0.0, 1.0),
         "erosion": (int, 0, 5),
         "min_component_mm3": (float, 0.0, 1e6),
     },
-    "classification": {"nodule_threshold": (float, 0.0, 1.0)},
+    "classification": {
+        "nodule_threshold": (float, 0.0, 1.0),
+        "crop_border": frozenset({"shift", "pad"}),
+    },
     "malignancy": {"malignancy_threshold": (float, 0.0, 1.0)},
     CLASSIFIER: {},
 }
@@ -60,7 +63,7 @@ class Checkpoint:
     role: str
     architecture: Architecture
     state: Mapping[str, Tensor]
-    pipeline: Mapping[str, float]
+    pipeline: Mapping[str, float | str]
     source: Mapping[str, Any]
     sha256: str
     #: Of a classifier that records them.
@@ -132,7 +135,7 @@ def save_weights(
     state: Mapping[str, Tensor],
     architecture: Architecture,
     *,
-    pipeline: Mapping[str, float] | None = None,
+    pipeline: Mapping[str, float | str] | None = None,
     source: Mapping[str, Any] | None = None,
     images: Images | None = None,
 ) -> None:
@@ -268,7 +271,7 @@ def _check_network(tensors: Mapping[str, Tensor], role: str) -> str:
     return found
 
 
-def _settings(recorded: object, role: str) -> dict[str, float]:
+def _settings(recorded: object, role: str) -> dict[str, float | str]:
     known = SETTINGS[role]
     if not isinstance(recorded, dict):
         raise BundleError(f"pipeline settings are {recorded!r}, an object is expected")
@@ -277,7 +280,13 @@ def _settings(recorded: object, role: str) -> dict[str, float]:
             raise BundleError(
                 f"pipeline setting {key!r} is not one of {role} weights ({', '.join(known)})"
             )
-        kind, low, high = known[key]
+        allowed = known[key]
+        if isinstance(allowed, frozenset):
+            if value not in allowed:
+                words = " or ".join(sorted(allowed))
+                raise BundleError(f"pipeline setting {key} is {value!r}, expected {words}")
+            continue
+        kind, low, high = allowed
         good = isinstance(value, (int, kind)) and not isinstance(value, bool)
         if not good or not low <= value <= high:
             raise BundleError(f"pipeline setting {key} is {value!r}, expected {low:g} to {high:g}")

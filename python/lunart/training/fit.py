@@ -55,7 +55,7 @@ def fit(
     settings: Settings,
     folder: Path,
     *,
-    pipeline: Mapping[str, float] | None = None,
+    pipeline: Mapping[str, float | str] | None = None,
     about: Mapping[str, Any] | None = None,
     images: Images | None = None,
     restart: bool = False,

@@ -29,7 +29,7 @@ class Job:
     trainee: Trainee
     task: Task
     source: Source
-    pipeline: Mapping[str, float] = field(default_factory=dict)
+    pipeline: Mapping[str, float | str] = field(default_factory=dict)
     images: Images | None = None
 
 
@@ -60,7 +60,11 @@ def classification(options: Namespace, tell: Tell) -> Job:
         ),
         task=_classification(options),
         source=source_of("cls", options, tell),
-        pipeline={"nodule_threshold": options.threshold},
+        pipeline={
+            "nodule_threshold": options.threshold,
+            # Blended volumes are cut with the finding in the middle.
+            "crop_border": "pad" if options.blend else "shift",
+        },
     )
 
 

@@ -35,7 +35,7 @@ class Keeper(Callback):
         record: Record,
         *,
         patience: int,
-        pipeline: Mapping[str, float],
+        pipeline: Mapping[str, float | str],
         about: Mapping[str, Any],
         images: Images | None,
         tell: Callable[[Epoch, bool], None],

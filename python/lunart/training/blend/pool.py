@@ -27,7 +27,7 @@ from lunart.training.blend.volume import Mix, Volume, scan_of
 from lunart.training.scans import CROP_IRC
 from lunart.training.source import generator
 
-VERSION = 1
+VERSION = 2
 #: Room to turn and shift in.
 MARGIN_IRC = (2, 6, 6)
 #: The part of what belongs to no patient: phantoms. Never held out.
@@ -51,7 +51,11 @@ class PoolSettings:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A finding, its block of clamped HU around the crop, and the part that it belongs to."""
+    """A finding, its block of clamped HU around the crop, and the part that it belongs to.
+
+    The finding is in the middle, also near a scan's ends, where air is beyond them: volumes have
+    few slices, and a crop that is moved inside leaves open which of its contents is meant.
+    """
 
     finding: Finding
     part: int
@@ -132,7 +136,7 @@ def _kept(found: Sequence[Finding], number: int, settings: PoolSettings) -> list
 def _packed(volume: Volume, found: Sequence[Finding]) -> Arrays:
     ct = Ct("", scan_of(volume))
     size = tuple(n + 2 * m for n, m in zip(CROP_IRC, MARGIN_IRC, strict=True))
-    cut = [blocks.around(ct, finding.center_irc, CROP_IRC, MARGIN_IRC) for finding in found]
+    cut = [blocks.centred(ct, finding.center_irc, CROP_IRC, MARGIN_IRC) for finding in found]
     text = [f"{f.kind}\n{f.patient_id}" for f in found]
     joined = "\0".join([volume.background, *text]).encode()
     numbers = [(*f.center_irc, f.diameter_mm, f.nodule, f.native) for f in found]
