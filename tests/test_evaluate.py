@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import handmade_images
 import jsonschema
 import numpy as np
 import pytest
@@ -97,6 +98,7 @@ def test_a_bundle_is_measured_on_phantoms(evaluation, phantoms):
     assert report["segmentation"]["segmented"]["voxels"]["theirs"] > 0
     assert report["malignancy"]["nodules"] == 0, "nobody rated phantoms"
     assert report["of"]["region"] == "lungs"
+    assert {scan["reference"] for scan in report["scans"]} == {"annotations"}
 
 
 def test_the_report_is_what_the_runner_finds(evaluation, bundle, phantoms):
@@ -228,6 +230,11 @@ def test_a_bundle_against_itself_is_refused(bundle, phantoms, capsys):
 
 def test_a_missing_bundle_is_4(phantoms, tmp_path, capsys):
     assert str(tmp_path / "none") in refused(capsys, 4, tmp_path / "none", phantoms)
+
+
+def test_a_bundle_of_images_is_refused(phantoms, tmp_path, capsys):
+    images = handmade_images.write_bundle(tmp_path / "images")
+    assert "lunart.Classifier" in refused(capsys, 2, images, phantoms)
 
 
 def test_a_part_without_a_scan_names_the_series(bundle, phantoms, tmp_path, capsys):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +139,13 @@ def test_bounds_are_those_of_the_luna16_script():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(UsageError):
         Bootstrap(**settings)
+
+
+def test_the_documents_example_runs():
+    page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text()
+    [block] = re.findall(r"```python\n(.*?)```", page, re.S)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(block, "docs/evaluation.md", "exec"), {})
+    area, above = printed.getvalue().splitlines()
+    assert area.startswith("1.000 [")
+    assert above.startswith("0.250 [")

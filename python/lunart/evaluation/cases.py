@@ -15,6 +15,8 @@ from lunart.runner import SimpleItkImage
 class Reference:
     """Voxels that are nodule, turned to LPS; ``key`` changes when they do."""
 
+    #: Where they are from: ``votes``, ``annotations`` or ``label``.
+    source: str
     key: Callable[[], str]
     mask: Callable[[], Mask]
 

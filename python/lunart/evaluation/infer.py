@@ -51,8 +51,14 @@ class Inference:
         inferred = self._infer(case) if kept is None else kept
         if kept is None:
             self._store.keep(uid, origin, inferred)
-        calls = calls_of(inferred.result)
-        return Outcome(case.truth, calls, inferred.overlaps, inferred.result), kept is None
+        outcome = Outcome(
+            case.truth,
+            calls_of(inferred.result),
+            overlaps=inferred.overlaps,
+            reference=case.reference.source,
+            result=inferred.result,
+        )
+        return outcome, kept is None
 
     @property
     def threshold(self) -> float:

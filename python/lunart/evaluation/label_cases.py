@@ -69,7 +69,9 @@ class LabelledScan:
             slices=self._ct.shape_irc[0],
             digest=lambda: _digest(self._ct),
             scan=lambda: self._image or self.path,
-            reference=Reference(lambda: f"label/{_digest(label)}", lambda: _marked(label.scan.hu)),
+            reference=Reference(
+                "label", lambda: f"label/{_digest(label)}", lambda: _marked(label.scan.hu)
+            ),
         )
 
     # The core's scans look into SimpleITK's memory: the images stay as long as this object does.

@@ -34,7 +34,11 @@ def _case(luna: Luna16, truth: ScanTruth, scans: Scans, masks: Truth) -> Case:
         slices=_core.read_scan_header(path).shape_irc[0],
         digest=lambda: scans.digest(uid).scan,
         scan=lambda: path,
-        reference=Reference(lambda: masks.key(uid), lambda: masks.mask(uid)),
+        reference=Reference(
+            "annotations" if luna.votes(uid) is None else "votes",
+            lambda: masks.key(uid),
+            lambda: masks.mask(uid),
+        ),
     )
 
 

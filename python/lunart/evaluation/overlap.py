@@ -7,7 +7,7 @@ LPS first (:class:`lunart.data.ct.Ct`), as votes and annotations are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,6 @@ class Overlap:
     def dice(self) -> float:
         """NaN when neither marked anything."""
         return ratio(2 * self.both, 2 * self.both + self.ours + self.theirs)
-
-    def __add__(self, other: Overlap) -> Overlap:
-        return Overlap(self.both + other.both, self.ours + other.ours, self.theirs + other.theirs)
 
     def to_json(self) -> dict[str, Any]:
         shares = {"recall": self.recall, "precision": self.precision, "dice": self.dice}
@@ -113,18 +110,17 @@ def pooled(
     scans: Sequence[Overlaps], name: str, bootstrap: Bootstrap | None = None
 ) -> PooledOverlap:
     """One of :data:`MASKS` over scans."""
-    counts = [scan[name] for scan in scans]
+    counts = np.array([(o.both, o.ours, o.theirs) for o in (scan[name] for scan in scans)])
 
     def over(measure: str) -> Estimate:
         return estimate(
-            lambda rows: float(getattr(total(counts[row] for row in rows), measure)),
-            range(len(counts)),
-            bootstrap,
+            lambda rows: float(getattr(_total(counts[rows]), measure)), range(len(scans)), bootstrap
         )
 
-    return PooledOverlap(total(counts), over("recall"), over("precision"), over("dice"))
+    return PooledOverlap(_total(counts), over("recall"), over("precision"), over("dice"))
 
 
-def total(counts: Iterable[Overlap]) -> Overlap:
-    """All voxels together."""
-    return sum(counts, start=Overlap(0, 0, 0))
+def _total(counts: NDArray[np.int64]) -> Overlap:
+    """All voxels together; rows are scans."""
+    both, ours, theirs = counts.sum(axis=0).tolist()
+    return Overlap(both, ours, theirs)

@@ -38,5 +38,5 @@ class Progress:
         text += f"{past:.1f} s" if fresh else "kept from before"
         if self._inferred and self._slices_left:
             left = self._seconds / self._inferred * self._slices_left
-            text += f", at most {left:.0f} s left"
+            text += f", about {left:.0f} s left"
         say(text, sys.stderr)

@@ -27,12 +27,14 @@ UNDEFINED = "no annotated nodules: sensitivity, FROC and CPM are not defined"
 class Outcome:
     """A scan, and what was found in it.
 
-    ``overlaps`` and ``result`` (the run's JSON) are None where only candidates are known.
+    ``overlaps`` with the ``reference`` that they are of, and ``result`` (the run's JSON) are None
+    where only candidates are known.
     """
 
     truth: ScanTruth
     calls: tuple[Call, ...]
     overlaps: Overlaps | None = None
+    reference: str | None = None
     result: Mapping[str, Any] | None = None
 
 
@@ -123,6 +125,7 @@ def _scan_json(outcome: Outcome, match: Match, threshold: float) -> dict[str, An
         "found": match.found(threshold),
         "false_calls": match.false_calls(threshold),
         "candidates": len(match.probability),
+        "reference": outcome.reference,
         "segmentation": None
         if overlaps is None
         else {name: overlaps[name].to_json() for name in MASKS},

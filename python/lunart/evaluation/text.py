@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lunart.evaluation.candidates import CandidateReport
@@ -30,6 +31,8 @@ def lines_of(score: Score) -> Iterable[str]:
     yield from _confusion(score.confusion)
     if score.segmentation is not None:
         yield ""
+        sources = Counter(scan.reference for scan in score.scans)
+        yield "masks against " + ", ".join(f"{what} ({n} scans)" for what, n in sources.items())
         for name, pooled in score.segmentation.items():
             yield _segmentation(name, pooled)
     if score.malignancy is not None:
@@ -133,7 +136,7 @@ def _confusion(table: Confusion) -> Iterable[str]:
 
 def _segmentation(name: str, pooled: PooledOverlap) -> str:
     return (
-        f"{name} voxels: recall {pooled.recall}, precision {pooled.precision}, Dice {pooled.dice}"
+        f"  {name} voxels: recall {pooled.recall}, precision {pooled.precision}, Dice {pooled.dice}"
     )
 
 

@@ -37,7 +37,7 @@ def confusion(score: Score) -> bytes:
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("called")
     axes.set_ylabel("is")
-    axes.set_title(f"{score.name}: accuracy {score.accuracy}", fontsize=10)
+    axes.set_title(f"{score.name}\naccuracy {score.accuracy}", fontsize=9)
     return png(figure)
 
 
