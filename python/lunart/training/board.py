@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.tensorboard import SummaryWriter
 
+from lunart.errors import OutputError
 from lunart.training.keeper import Keeper
 from lunart.training.metrics import BINS, ClassificationMetrics, SegmentationMetrics
 from lunart.training.module import TrainingModule
@@ -32,6 +33,14 @@ class Board(Callback):
             self._writer = SummaryWriter(str(self._folder), purge_step=trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        try:
+            self._write(trainer, pl_module)
+        except OSError as error:
+            raise OutputError(
+                f"{self._folder}: cannot be written ({error.strerror or error})"
+            ) from error
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
         metrics = pl_module.metrics
         # Gathered from all processes, so all must ask.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from lunart import _core
 from lunart.data.prepare import Job, prepare, series_of
 from lunart.data.split import Split
-from lunart.errors import OutputError
+from lunart.errors import DataError, OutputError
 from lunart.phantom import Phantom, generate, write
 from lunart.training.scans import plan
 
@@ -33,22 +34,28 @@ def make_folder(
     first = _SEEDS_EACH * (seed + 1)
     there = set(_seeds(folder))
     missing = [number for number in range(first, first + count) if number not in there]
-    done = count - len(missing)
-    for phantom in _generated(missing, workers):
+    began = time.monotonic()
+    for made, phantom in enumerate(_generated(missing, workers), start=1):
         _write(phantom, folder)
-        done += 1
-        tell(f"{folder}: scan {done}/{count}: {len(phantom.nodules)} nodules")
+        left = (time.monotonic() - began) / made * (len(missing) - made)
+        done = count - len(missing) + made
+        tell(f"{folder}: scan {done}/{count}: {len(phantom.nodules)} nodules; {left:.0f} s left")
 
 
 def fill_cache(
     folder: Path, split: Split, cache: Path, *, kind: str, workers: int, tell: Callable[[str], None]
 ) -> None:
-    """Cut what training draws from, before the first epoch."""
+    """Cut what training draws from, before the first epoch.
+
+    Raises ``DataError`` for a scan that cannot be read.
+    """
     job = Job(folder, split, cache, (kind,), 100, "votes")
     series = series_of(job)
-    made = sum(done.made for done in prepare(job, series, workers))
-    if made:
-        tell(f"{cache}: {made} places of {len(series)} scans")
+    for number, done in enumerate(prepare(job, series, workers), start=1):
+        if done.problem is not None:
+            raise DataError(f"{done.series_uid}: {done.problem}")
+        if done.made:
+            tell(f"{cache}: scan {number}/{len(series)}: {done.made} places")
 
 
 def _generated(seeds: Sequence[int], workers: int) -> Iterator[Phantom]:
