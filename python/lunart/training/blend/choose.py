@@ -5,6 +5,8 @@
 prints, for each setting, how many nodules of the validation part a component's centre lies on, and
 how many components lie on none: what the nodule classifier will have to refuse.
 
+With ``--classification`` as well, the same after the nodule classifier, for each threshold of both.
+
     python -m lunart.training.blend.choose --write FILE --segmentation FILE --threshold 0.98 ...
 
 writes the weights with the setting that was chosen. A loss that weighs recall makes probabilities
@@ -18,9 +20,10 @@ import itertools
 import math
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +31,21 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
+from lunart.training.scans import CROP_IRC
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PROG = "python -m lunart.training.blend.choose"
-THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+THRESHOLDS = (0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+NODULE_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 EROSIONS = (0, 1)
 LEAST_MM3 = (0.0, 10.0, 20.0, 40.0)
 LAST_BIAS = "unet.last.bias"
+LEAST_DIAMETER_MM = 5.0
 _SEED = 61
+_BATCH = 32
+Center = tuple[float, float, float]
 
 
 @dataclass
@@ -56,6 +67,7 @@ def _run(argv: Sequence[str] | None) -> None:
         "data", type=Path, nargs="?", help="the folder with nodules/, backgrounds/, luna16/"
     )
     parser.add_argument("--segmentation", type=Path, required=True)
+    parser.add_argument("--classification", type=Path, help="judge the two networks together")
     parser.add_argument("--volumes", type=int, default=8, help="blended ones (default: 8)")
     parser.add_argument("--cache", type=Path, default=Path(".cache/blend"))
     parser.add_argument("--write", type=Path, metavar="FILE", help="weights with the setting")
@@ -93,7 +105,86 @@ def _write(options: Namespace) -> None:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A volume of the validation part and what the segmentation network makes of it."""
+
+    scan: _core.Scan
+    probability: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    large: set[int]
+    judged: NDArray[np.bool_]
+
+    def centers(self, threshold: float, erosion: int, least_mm3: float) -> list[Center]:
+        """Of the components that the pipeline would see."""
+        mask = (self.probability > threshold).astype(np.uint8)
+        components, _ = _core.group(self.scan, mask, erosion, least_mm3)
+        return [component["center_irc"] for component in components]
+
+    def score(self, count: Count, centers: Sequence[Center]) -> None:
+        """Count nodules that a centre lies on, and centres that lie on none."""
+        hit = set()
+        for center in centers:
+            at = tuple(
+                min(max(round(c), 0), n - 1) for c, n in zip(center, self.labels.shape, strict=True)
+            )
+            if self.labels[at]:
+                hit.add(int(self.labels[at]))
+            elif self.judged[at]:
+                count.false += 1
+        count.found += len(hit & self.large)
+
+
 def _compare(options: Namespace) -> None:
+    seen = list(_seen(options))
+    nodules = sum(len(one.large) for one in seen)
+    say(f"{nodules} nodules of {LEAST_DIAMETER_MM:g} mm and more in {len(seen)} volumes")
+    if options.classification is not None:
+        _compare_both(options, seen)
+        return
+    say("threshold  erosion  least mm3  found  false a volume")
+    for threshold, erosion, least in itertools.product(THRESHOLDS, EROSIONS, LEAST_MM3):
+        count = Count()
+        for one in seen:
+            one.score(count, one.centers(threshold, erosion, least))
+        false = count.false / len(seen)
+        say(f"{threshold:9.2f} {erosion:8d} {least:10.0f} {count.found:6d} {false:15.1f}")
+
+
+def _compare_both(options: Namespace, seen: Sequence[Seen]) -> None:
+    from lunart.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(options.classification, "classification")
+    network = checkpoint.module()
+    pad = checkpoint.pipeline.get("crop_border") == "pad"
+    say("threshold  nodule threshold  found  false a volume")
+    for threshold in THRESHOLDS:
+        counts = {nodule: Count() for nodule in NODULE_THRESHOLDS}
+        for one in seen:
+            centers = one.centers(threshold, options.erosion, options.min_volume)
+            said = _classified(network, one.scan, centers, pad=pad)
+            for nodule, count in counts.items():
+                one.score(count, [c for c, p in zip(centers, said, strict=True) if p > nodule])
+        for nodule, count in counts.items():
+            false = count.false / len(seen)
+            say(f"{threshold:9.2f} {nodule:17.1f} {count.found:6d} {false:15.1f}")
+
+
+def _classified(
+    network: nn.Module, scan: _core.Scan, centers: Sequence[Center], *, pad: bool
+) -> list[float]:
+    import torch
+
+    found: list[float] = []
+    for start in range(0, len(centers), _BATCH):
+        some = centers[start : start + _BATCH]
+        crops = np.stack([_core.crop(scan, center, CROP_IRC, pad) for center in some])[:, None]
+        with torch.inference_mode():
+            found += network(torch.from_numpy(crops))[1][:, 1].tolist()
+    return found
+
+
+def _seen(options: Namespace) -> Iterator[Seen]:
     import torch
 
     from lunart.models.checkpoint import load_checkpoint
@@ -108,29 +199,12 @@ def _compare(options: Namespace) -> None:
     library = read_library(options.data, options.cache)
     jobs: list[Job] = [Whole(item.name) for item in only(library, (VALIDATION,)).backgrounds]
     jobs += [Blended((_SEED, k), (VALIDATION,)) for k in range(options.volumes)]
-    counts = {key: Count() for key in itertools.product(THRESHOLDS, EROSIONS, LEAST_MM3)}
-    nodules = 0
     for job in jobs:
         volume = job.make(library)
         scan = scan_of(volume)
-        seen = probabilities(network, scan, volume.lungs)
         labels, large = _nodules(volume.nodule, volume.spacing_irc_mm)
-        nodules += len(large)
-        judged = volume.lungs & volume.known
-        for (threshold, erosion, least), count in counts.items():
-            mask = (seen > threshold).astype(np.uint8)
-            components, _ = _core.group(scan, mask, erosion, least)
-            _score(count, [c["center_irc"] for c in components], labels, large, judged)
-    say(f"{nodules} nodules of {LEAST_DIAMETER_MM:g} mm and more in {len(jobs)} volumes")
-    say("threshold  erosion  least mm3  found  false a volume")
-    for (threshold, erosion, least), count in counts.items():
-        say(
-            f"{threshold:9.2f} {erosion:8d} {least:10.0f} {count.found:6d} "
-            f"{count.false / len(jobs):15.1f}"
-        )
-
-
-LEAST_DIAMETER_MM = 5.0
+        seen = probabilities(network, scan, volume.lungs)
+        yield Seen(scan, seen, labels, large, volume.lungs & volume.known)
 
 
 def _nodules(
@@ -144,23 +218,6 @@ def _nodules(
     diameters = (6 * sizes / np.pi) ** (1 / 3)
     large = {n for n in range(1, len(sizes)) if diameters[n] >= LEAST_DIAMETER_MM}
     return ndimage.grey_dilation(labels, size=3), large
-
-
-def _score(
-    count: Count,
-    centers: list[tuple[float, float, float]],
-    labels: NDArray[np.int32],
-    large: set[int],
-    judged: NDArray[np.bool_],
-) -> None:
-    hit = set()
-    for center in centers:
-        at = tuple(min(max(round(c), 0), n - 1) for c, n in zip(center, labels.shape, strict=True))
-        if labels[at]:
-            hit.add(int(labels[at]))
-        elif judged[at]:
-            count.false += 1
-    count.found += len(hit & large)
 
 
 if __name__ == "__main__":
