@@ -76,7 +76,9 @@ def test_weights_carry_architecture_settings_data_and_metrics(tmp_path: Path):
 def test_each_epoch_says_its_losses_and_metrics(tmp_path: Path, capsys):
     train(tmp_path / "seg", SHORT, epochs=2)
     train(tmp_path / "cls", TinySource(Boxes, count=8, validated=4), epochs=2)
-    assert set(rows(tmp_path / "seg")[0]["validation"]) == {"loss", "dice", "recall", "precision"}
+    assert set(rows(tmp_path / "seg")[0]["validation"]) == {
+        "loss", "dice", "recall", "precision", "best_dice", "best_threshold",
+    }  # fmt: skip
     assert set(rows(tmp_path / "cls")[0]["validation"]) == {
         "loss", "auc", "f1", "recall", "precision", "accuracy",
     }  # fmt: skip

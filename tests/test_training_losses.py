@@ -144,8 +144,12 @@ def test_segmentation_metrics_count_known_pixels_of_all_images_together():
     metrics.update(image([0.9, 0.9, 0.9, 0.2]), second, torch.tensor(3.0))  # three hits
     values = metrics.compute()
     assert values == pytest.approx(
-        {"loss": 2.0, "dice": 8 / 10, "recall": 4 / 5, "precision": 4 / 5}
-    )
+        {
+            "loss": 2.0, "dice": 8 / 10, "recall": 4 / 5, "precision": 4 / 5,
+            # without the false 0.8: 8 / 9, from just above it on
+            "best_dice": 8 / 9, "best_threshold": 161 / 200,
+        }
+    )  # fmt: skip
     assert metrics.histograms().sum(1).tolist() == [2, 5]
     assert len(metrics.shown) == 1
     metrics.reset()

@@ -15,7 +15,8 @@ from torchmetrics.functional import accuracy, auroc, f1_score, precision, recall
 
 from lunart.training.overlay import Shown
 
-BINS = 50
+#: Of probabilities: trained networks are sure of nodules, and thresholds above 0.9 are common.
+BINS = 200
 #: Slices that are shown, and how far they lie apart: neighbours look alike.
 SHOWN, _APART = 6, 8
 _UNKNOWN = -1
@@ -24,6 +25,8 @@ _UNKNOWN = -1
 class SegmentationMetrics(nn.Module):
     """Loss of an image, and Dice, recall and precision over the pixels of all images together.
 
+    ``best_dice`` is Dice at the threshold where it is highest, ``best_threshold``: one number for
+    what the network can tell, where Dice at a given threshold also says how sure it is of itself.
     A few slices with a nodule are kept to be shown, the same ones each epoch.
     """
 
@@ -50,13 +53,16 @@ class SegmentationMetrics(nn.Module):
         self._show(probability, batch)
 
     def compute(self) -> dict[str, float]:
-        """``dice``, ``recall`` and ``precision`` are 0 where they are not defined."""
+        """What is not defined, for lack of nodules, is 0."""
         hits, false, _, missed, _ = self._pixels.compute().tolist()
+        best_dice, best_threshold = _best(self._bins.compute())
         return {
             "loss": float(self._loss.compute()),
             "dice": 2 * hits / max(1, 2 * hits + false + missed),
             "recall": hits / max(1, hits + missed),
             "precision": hits / max(1, hits + false),
+            "best_dice": best_dice,
+            "best_threshold": best_threshold,
         }
 
     def histograms(self) -> Tensor:
@@ -128,6 +134,15 @@ class ClassificationMetrics(nn.Module):
     def reset(self) -> None:
         for metric in (self._loss, self._probability, self._label):
             metric.reset()
+
+
+def _best(counts: Tensor) -> tuple[float, float]:
+    """The highest Dice, and its threshold, of a histogram ``(2, BINS)`` of truth 0 and 1."""
+    # How many lie in each bin or above; the first bin's lower end is no threshold.
+    false, hits = counts.double().flip(1).cumsum(1).flip(1)
+    dice = (2 * hits / (hits + false + counts[1].sum()).clamp(min=1))[1:]
+    best = int(dice.argmax())
+    return float(dice[best]), (best + 1) / BINS
 
 
 def _area(probability: Tensor, label: Tensor) -> float:

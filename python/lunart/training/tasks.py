@@ -1,7 +1,7 @@
 """What a network is trained for: its loss, its metrics, and which of two epochs was the better.
 
-Segmentation: the higher Dice over all validation pixels, then the lower loss. Classification: the
-higher AUC, then the lower loss.
+Segmentation: the higher Dice over all validation pixels, each epoch at the threshold that suits it,
+then the lower loss. Classification: the higher AUC, then the lower loss.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Segmentation:
         return SegmentationMetrics(self.threshold)
 
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        return metrics["dice"], -metrics["loss"]
+        return metrics["best_dice"], -metrics["loss"]
 
     def described(self) -> dict[str, Any]:
         augmentation = None if self.augmentation is None else asdict(self.augmentation)
