@@ -19,8 +19,8 @@ from lunart.training.source import Sample, Samples, generator
 
 #: What may be drawn, and how often in relation: nodules in their own surroundings and pasted ones,
 #: what a network proposes, and look-alikes that were put in.
-POSITIVES = {"native": 0.45, "pasted": 0.55}
-NEGATIVES = {"proposed": 0.78, "null": 0.12, "vessel": 0.10}
+POSITIVES = {"native": 0.55, "pasted": 0.45}
+NEGATIVES = {"proposed": 0.8, "null": 0.1, "vessel": 0.1}
 _MOST_VALIDATED = 3000
 
 
@@ -31,8 +31,11 @@ class CropBlend:
     seed: int = 1
     parts: tuple[int, ...] = STUDY
     crops: int = 6000
+    #: Pieces were turned and scaled when they were put in; another interpolation only blurs.
     augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(shift=0.06, scale=0.12, noise_hu=15.0)
+        default_factory=lambda: Augmentation(
+            shift=0.04, scale=0.05, turn_degrees=0.0, noise_hu=10.0
+        )
     )
 
 

@@ -75,6 +75,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("--classification", type=Path, help="weights to fine-tune")
     parser.add_argument("--output", type=Path, required=True, help="runs, and study.json")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
+    parser.add_argument("--crops", type=int, default=4000, help="an epoch (default: %(default)s)")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
@@ -100,9 +101,7 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     pool = nodule_pool(
         options.data, options.cache, Cache(options.cache), checkpoint, PoolSettings()
     )
-    held = _held_out(
-        options, pool, CropSource, lambda: nodule_classifier(1, dropout=0.25), batch=24
-    )
+    held = _held_out(options, pool, CropSource, lambda: nodule_classifier(1, dropout=0.1), batch=24)
     judged = held.only(lambda e: e.finding.kind == ("truth" if e.finding.nodule else "proposed"))
     own = judged.only(lambda e: e.finding.native or not e.finding.nodule)
     report: dict[str, Any] = {
@@ -171,7 +170,7 @@ def _held_out(
         epochs=options.epochs,
         batch=batch,
         precision="bf16",
-        optimiser=Optimiser(rate=2e-3, weight_decay=1e-2, warmup_steps=50),
+        optimiser=Optimiser(rate=3e-3, weight_decay=1e-2, warmup_steps=100),
     )
     entries: list[Entry] = []
     scores: list[NDArray[np.float64]] = []
@@ -181,7 +180,7 @@ def _held_out(
         outcome = fit(
             trainee(),
             Classification(loss_of=CrossEntropy(label_smoothing=0.02)),
-            source(pool, replace(CropBlend(), parts=others, crops=4000)),
+            source(pool, replace(CropBlend(), parts=others, crops=options.crops)),
             settings,
             options.output / options.what / f"without-{part}",
         )
