@@ -30,7 +30,6 @@ class Case:
     """
 
     truth: ScanTruth
-    path: Path
     slices: int
     digest: Callable[[], str]
     scan: Callable[[], Path | SimpleItkImage]

@@ -65,7 +65,6 @@ class LabelledScan:
         truth = ScanTruth(uid, uid, _nodules(label))
         return Case(
             truth=without_small(truth, least_diameter_mm),
-            path=self.path,
             slices=self._ct.shape_irc[0],
             digest=lambda: _digest(self._ct),
             scan=lambda: self._image or self.path,

@@ -30,7 +30,6 @@ def _case(luna: Luna16, truth: ScanTruth, scans: Scans, masks: Truth) -> Case:
     path = luna.series[uid]
     return Case(
         truth=truth,
-        path=path,
         slices=_core.read_scan_header(path).shape_irc[0],
         digest=lambda: scans.digest(uid).scan,
         scan=lambda: path,
