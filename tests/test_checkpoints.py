@@ -319,7 +319,7 @@ def test_book_checkpoints_load(shared_data, file, role, arguments):
 def test_the_books_image_network_as_segmentation_is_said_in_words(shared_data):
     message = _refused(shared_data / "checkpoints" / "dlwpt-birds-vs-airplanes.pt")
     assert "holds a convolutional image classifier" in message
-    assert "Give this file to --classifier" in message
+    assert "Give this file to --image-classifier" in message
 
 
 def test_book_classifier_as_segmentation_is_said_in_words(shared_data):
