@@ -12,20 +12,20 @@ from pathlib import Path
 import lunart
 import openvino_here
 import pytest
-from lively import lively_segmentation
 from luna_folder import phantoms
 from lunart.bundle import ROLES, Bundle
 from lunart.export.formats import DEFAULT, Format, chosen
 from lunart.export.writer import write_bundle
-from lunart.models.checkpoint import load_checkpoint, save_weights
+from lunart.models.checkpoint import load_checkpoint
 from lunart.networks import torch_threads
 from lunart.phantom import generate, write
 from lunart.registry import engines_of
-from small_weights import UNET, write_small_weights
+from small_weights import write_small_weights
 
 #: One folder for all modules; a fixture that each imported would be made for each.
 __all__ = ["phantoms"]
 PACKAGE = Path(lunart.__file__).parent
+SMALL_WEIGHTS = Path(__file__).parent / "weights"
 _DAY_S = 24 * 3600.0
 
 
@@ -56,21 +56,21 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bundle_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The embedded weights when this installation has them, else seeded random narrow networks.
-
-    The malignancy network is a random one either way, so that this path always runs.
-    """
+    """Narrow networks that find nodules of phantoms; the malignancy network is a random one."""
     folder = tmp_path_factory.mktemp("bundle-weights")
-    embedded = {role: PACKAGE / "weights" / f"{role}.safetensors" for role in ROLES[:2]}
-    if not all(path.exists() for path in embedded.values()):
-        module = lively_segmentation(generate(11, shape_irc=(40, 160, 160)).hu, 0.01)
-        path = folder / "segmentation.safetensors"
-        save_weights(path, module.state_dict(), UNET)
-        embedded = {
-            "segmentation": path,
-            "classification": write_small_weights(folder, "classification", 1),
-        }
-    return {**embedded, "malignancy": write_small_weights(folder, "malignancy", 2)}
+    small = {role: SMALL_WEIGHTS / f"{role}.safetensors" for role in ROLES[:2]}
+    return {**small, "malignancy": write_small_weights(folder, "malignancy", 2)}
+
+
+@pytest.fixture(scope="session")
+def shipped_bundle(request: pytest.FixtureRequest) -> Path:
+    """The weights that come with the package, as `luna-export` would find them, as ONNX alone."""
+    weights = {
+        role: path
+        for role in ROLES
+        if (path := PACKAGE / "weights" / f"{role}.safetensors").exists()
+    }
+    return cached_bundle(request.config, "shipped", weights, chosen("onnx"))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from lunart.training.evaluate_phantoms import evaluate
 
 
 @pytest.mark.timeout(600)
-def test_most_nodules_of_unseen_scans_are_found_with_few_false_calls(bundle):
-    scores = evaluate(Runner(bundle), range(1000, 1005))
+def test_most_nodules_of_unseen_scans_are_found_with_few_false_calls(shipped_bundle):
+    scores = evaluate(Runner(shipped_bundle), range(1000, 1005))
     print(*(f"seed {seed}: {score}" for seed, score in scores), sep="\n")
     found = sum(score.found for _, score in scores)
     nodules = sum(score.nodules for _, score in scores)
