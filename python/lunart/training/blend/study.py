@@ -73,7 +73,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("data", type=Path, help="the folder with nodules/, backgrounds/, luna16/")
     parser.add_argument("--segmentation", type=Path, help="weights whose proposals are judged")
     parser.add_argument("--classification", type=Path, help="weights to fine-tune")
-    parser.add_argument("--output", type=Path, required=True, help="runs, and study.json")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="runs, and the report")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--crops", type=int, default=4000, help="an epoch (default: %(default)s)")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
