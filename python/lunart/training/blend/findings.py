@@ -17,8 +17,8 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
 from lunart.models import SegmentationUNet
-from lunart.training.blend.patches import CONTEXT
 from lunart.training.blend.volume import Volume, scan_of
+from lunart.training.scans import CONTEXT
 
 # A component whose centre is so near to a nodule's voxels is on it; one that is not far is neither.
 ON_MM, NEAR_MM = 1.0, 3.0

@@ -13,9 +13,9 @@ from lunart import _core
 from lunart.data import blocks
 from lunart.data.ct import Ct
 from lunart.training.blend.volume import Volume, scan_of
+from lunart.training.scans import CONTEXT
 from lunart.training.source import Sample, generator
 
-CONTEXT = 3
 SIDE = 64
 # The U-Net halves a slice twice.
 _MULTIPLE = 4
