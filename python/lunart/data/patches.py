@@ -17,6 +17,7 @@ from lunart.data.cache import Arrays, Store
 from lunart.data.masks import Mask
 from lunart.data.scans import Scans
 from lunart.data.truth import Truth
+from lunart.training.scans import CONTEXT
 
 VERSION = 1
 # A block of the core is at most 512 voxels on a side.
@@ -29,7 +30,7 @@ class PatchSize:
 
     side: int = 64
     offset: int = 16
-    context: int = 3
+    context: int = CONTEXT
 
 
 @dataclass(frozen=True)

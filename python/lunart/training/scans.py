@@ -9,6 +9,8 @@ import numpy as np
 # What augmentation moves out of the window is clamped again.
 HU_WINDOW = (-1000, 1000)
 CROP_IRC = (32, 48, 48)
+# Slices that the segmentation network sees either side of its own.
+CONTEXT = 3
 # Phantoms of these seeds are for evaluation only.
 RESERVED_SEEDS = range(1000, 2000)
 
