@@ -58,6 +58,15 @@ def random_png(
     return png(header(rows, cols, colour, depth, int(interlaced)), *palette, *extra, *pixels)
 
 
+def orientation(value: int, endian: str = ">") -> bytes:
+    """EXIF that says nothing but which way up the camera was, after another tag."""
+    mark = b"MM" if endian == ">" else b"II"
+    entries = struct.pack(f"{endian}HHIHH", 0x10F, 2, 1, 0, 0)
+    entries += struct.pack(f"{endian}HHIHH", 0x112, 3, 1, value, 0)
+    head = struct.pack(f"{endian}HIH", 42, 8, 2)
+    return mark + head + entries + struct.pack(f"{endian}I", 0)
+
+
 def write(folder: Path, content: bytes, name: str = "picture.png") -> Path:
     path = folder / name
     path.write_bytes(content)

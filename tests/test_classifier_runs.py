@@ -167,6 +167,9 @@ def test_a_picture_that_would_become_huge_is_refused(copy: Path) -> None:
         (("preprocess", "deviation"), [1, 0, 1]),
         (("preprocess", "deviation"), None),
         (("preprocess", "center_crop"), [8]),
+        (("preprocess", "center_crop"), [8, 9]),
+        (("preprocess", "resize"), {"size": [16, 16], "filter": "nearest", "antialias": True}),
+        (("classes",), ["bird", "x" * 257, "cat"]),
         (("preprocess", "center_crop"), [8, 10**9]),
         (("preprocess", "resize"), 8),
         (("preprocess", "resize"), {"size": 0, "filter": "bilinear", "antialias": True}),
@@ -305,12 +308,29 @@ def test_no_batch_is_larger_than_the_bundle_allows(copy: Path) -> None:
     assert sizes == [16, 16, 8]
 
 
+def test_pictures_are_forgotten_as_soon_as_they_are_classified(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [picture(SIDE, SIDE, seed) for seed in range(5)]
+    expected = [found.decoded_sha256 for found in classifier(pictures)]
+    monkeypatch.setattr("lunart.classifier._MOST_BYTES", 2 * pictures[0].size)
+    sizes = []
+    batch = Classifier._batch
+    monkeypatch.setattr(
+        Classifier, "_batch", lambda self, images: sizes.append(len(images)) or batch(self, images)
+    )
+    assert [found.decoded_sha256 for found in classifier(pictures)] == expected
+    assert sizes == [2, 2, 1]
+
+
 def test_what_the_reader_did_is_in_the_warnings(tmp_path: Path, classifier: Classifier) -> None:
     animated = pngs.random_png(
         SIDE, SIDE, pngs.RGB, 8, extra=[pngs.chunk(b"acTL", bytes([0, 0, 0, 2, 0, 0, 0, 0]))]
     )
     grey = pngs.random_png(SIDE, SIDE, pngs.GREY, 16)
-    for content, code in ((animated, "animation"), (grey, "grey-16-bit")):
+    exif = pngs.chunk(b"eXIf", pngs.orientation(6))
+    turned = pngs.random_png(SIDE, SIDE, pngs.RGB, 8, extra=[exif])
+    for content, code in ((animated, "animation"), (grey, "grey-16-bit"), (turned, "orientation")):
         found = classifier(pngs.write(tmp_path, content))
         CHECKED.validate(found.to_dict())
         assert [warning.code for warning in found.warnings] == [code]

@@ -96,3 +96,39 @@ def test_pixels_are_pillows(mode: str, options: dict[str, object], tmp_path: Pat
             expected = np.asarray(image.convert("RGB"))
         found = _core.read_image(pngs.write(tmp_path, content)).rgb
         assert np.array_equal(found, expected)
+
+
+# --- EXIF ----------------------------------------------------------------------------------------
+
+
+def _codes(path: Path) -> list[str]:
+    image = _core.read_image(path)
+    return [code for code, _ in image.warnings]
+
+
+@pytest.mark.parametrize("value", [1, 2, 3, 6, 8])
+def test_a_turned_picture_is_told_and_left_as_it_is(value: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x10F] = "maker"
+    exif[0x112] = value
+    path = pngs.write(tmp_path, _jpeg(exif=exif.tobytes()), "picture.jpg")
+    assert _codes(path) == (["orientation"] if value > 1 else [])
+    plain = pngs.write(tmp_path, _jpeg(), "plain.jpg")
+    assert np.array_equal(_core.read_image(path).rgb, _core.read_image(plain).rgb)
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_either_end_first(endian: str, tmp_path: Path) -> None:
+    exif = b"Exif\0\0" + pngs.orientation(6, endian)
+    assert _codes(pngs.write(tmp_path, _jpeg(exif=exif), "picture.jpg")) == ["orientation"]
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"", b"Exif\0\0", b"MM", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+     b"Exif\0\0" + pngs.orientation(9), b"Exif\0\0" + pngs.orientation(0),
+     b"Exif\0\0" + pngs.orientation(6)[:22], b"http://ns.adobe.com/xap/1.0/\0"],
+    ids=range(9),
+)  # fmt: skip
+def test_nonsense_in_exif_says_nothing(exif: bytes, tmp_path: Path) -> None:
+    assert _codes(pngs.write(tmp_path, _jpeg(exif=exif), "picture.jpg")) == []

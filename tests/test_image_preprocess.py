@@ -34,6 +34,7 @@ def bundle(tmp_path: Path) -> Path:
 def _preprocessed(bundle: Path, pixels: NDArray[np.uint8], **preprocess: Any) -> Floats:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["preprocess"] |= {**NEUTRAL, **preprocess}
+    manifest["models"]["classification"]["inputs"][0]["shape"][2:] = ["height", "width"]
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     return _core.preprocessed(bundle, _core.Image(pixels))
 

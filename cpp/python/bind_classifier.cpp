@@ -33,6 +33,12 @@ ByteArray rgb_of(const Image& image) {
   return ByteArray(std::vector<py::ssize_t>{image.rows, image.cols, 3}, image.rgb.data());
 }
 
+std::vector<std::pair<std::string, std::string>> warnings_of(const Image& image) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const Warning& w : image.warnings) list.emplace_back(w.code, w.text);
+  return list;
+}
+
 Classifier make_classifier(const std::filesystem::path& bundle, const std::string& engine,
                            int threads, const std::optional<PythonNetworks>& networks,
                            const std::string& version, const std::string& precision) {
@@ -62,7 +68,10 @@ void bind_classifier(py::module_& m) {
       .def(py::init(&image_of), py::arg("rgb"), py::arg("path") = "",
            "Copies (rows, cols, 3) uint8. Raises ScanError for another shape.")
       .def_property_readonly("rgb", &rgb_of, "(rows, cols, 3) uint8, a copy.")
-      .def_readonly("path", &Image::path);
+      .def_readonly("path", &Image::path)
+      .def_readonly("rows", &Image::rows)
+      .def_readonly("cols", &Image::cols)
+      .def_property_readonly("warnings", &warnings_of, "What the reader did: (code, text).");
   m.def(
       "read_image",
       [](const std::filesystem::path& path) {

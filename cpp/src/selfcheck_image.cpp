@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "io/text.hpp"
+
 namespace lunart {
 namespace {
 
@@ -23,7 +25,7 @@ void compare_results(const Classification& got, const Json& expected,
   const bool same_pixels = got.decoded_sha256 == expected.at("decoded_sha256").get<std::string>() &&
                            got.rows == image.at("rows").get<std::int64_t>() &&
                            got.cols == image.at("cols").get<std::int64_t>();
-  report.add("decoded pixels differ", same_pixels ? 0 : 1, 0, same_pixels ? "" : got.path);
+  report.add("decoded pixels differ", same_pixels ? 0 : 1, 0, same_pixels ? "" : shown(got.path));
   const Json& classes = expected.at("classes");
   const auto likeliest = classes.at(0).at("name").get<std::string>();
   double most = classes.size() == got.classes.size() ? 0 : kNever;
@@ -35,7 +37,7 @@ void compare_results(const Classification& got, const Json& expected,
   report.add("probability max_abs", most, limit);
   // Two classes that are as probable may change places.
   const double behind = got.classes.front().probability - probability_of(got.classes, likeliest);
-  report.add("most probable class behind", behind, 2 * limit, likeliest);
+  report.add("most probable class behind", behind, 2 * limit, printable(likeliest));
 }
 
 }  // namespace lunart

@@ -79,4 +79,4 @@ class Classification:
         return self._core.to_table()
 
     def __repr__(self) -> str:
-        return f"<lunart.Classification: {self.best.name} {self.best.probability:.3f}>"
+        return f"<lunart.Classification: {self.best.name!r} {self.best.probability:.3f}>"

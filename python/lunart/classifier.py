@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Protocol, TypeGuard, cast, overload, runtime_checkable
 
 import numpy as np
@@ -17,8 +16,9 @@ from lunart.errors import ScanError, UsageError
 from lunart.registry import runs_in_python
 from lunart.runner import Path_, Precision
 
-# Pictures that are decoded and in memory at once.
-_AT_ONCE = 256
+# Pictures that are decoded and in memory at once: so many, or so many bytes of pixels.
+_MOST_IMAGES = 256
+_MOST_BYTES = 1 << 28
 
 
 @runtime_checkable
@@ -86,30 +86,40 @@ class Classifier:
         take.
         """
         if _is_one(images):
-            return self._batch([images])[0]
+            return self._batch([_decoded(images)])[0]
         found: list[Classification] = []
-        pictures = iter(cast("Iterable[Picture]", images))
-        while chunk := list(islice(pictures, _AT_ONCE)):
-            found += self._batch(chunk)
+        for batch in _batches(cast("Iterable[Picture]", images)):
+            found += self._batch(batch)
         return found
 
-    def _batch(self, pictures: list[Picture]) -> list[Classification]:
-        images = list(self._decoded(pictures))
+    def _batch(self, images: list[_core.Image]) -> list[Classification]:
         return [Classification(core) for core in self._core.classify(images)]
 
-    def _decoded(self, pictures: list[Picture]) -> Iterator[_core.Image]:
-        for picture in pictures:
-            if isinstance(picture, str | os.PathLike):
-                yield _core.read_image(os.fspath(picture))
-            elif isinstance(picture, np.ndarray):
-                yield _image_of_array(picture)
-            elif isinstance(picture, PilImage):
-                yield _core.Image(np.asarray(picture.convert("RGB")))
-            else:
-                raise UsageError(
-                    f"a picture is a {type(picture).__name__}; expected a path, a PIL image or an "
-                    "array of 8-bit RGB"
-                )
+
+def _batches(pictures: Iterable[Picture]) -> Iterator[list[_core.Image]]:
+    images: list[_core.Image] = []
+    held = 0
+    for picture in pictures:
+        images.append(_decoded(picture))
+        held += 3 * images[-1].rows * images[-1].cols
+        if len(images) == _MOST_IMAGES or held >= _MOST_BYTES:
+            yield images
+            images, held = [], 0
+    if images:
+        yield images
+
+
+def _decoded(picture: Picture) -> _core.Image:
+    if isinstance(picture, str | os.PathLike):
+        return _core.read_image(os.fspath(picture))
+    if isinstance(picture, np.ndarray):
+        return _image_of_array(picture)
+    if isinstance(picture, PilImage):
+        return _core.Image(np.asarray(picture.convert("RGB")))
+    raise UsageError(
+        f"a picture is a {type(picture).__name__}; expected a path, a PIL image or an array of "
+        "8-bit RGB"
+    )
 
 
 def _is_one(images: Picture | Sequence[Picture]) -> TypeGuard[Picture]:

@@ -3,11 +3,13 @@
 #include <set>
 
 #include "bundle/manifest_parts.hpp"
+#include "io/text.hpp"
 
 namespace lunart {
 namespace {
 
 constexpr int kMostSide = 1 << 14;
+constexpr std::size_t kLongestName = 256;
 
 ImageSize size_of(const Json& value, const char* key) {
   if (!value.is_array() || value.size() != 2) {
@@ -94,6 +96,21 @@ void read_input(const Json& model, ImageSettings& s) {
   s.most_a_batch = static_cast<std::size_t>(integer_in(batch, "max", 1, 1 << 20));
 }
 
+// A contradiction would refuse every picture there is.
+void require_fitting_size(const ImageSettings& s) {
+  const PreprocessOptions& p = s.preprocess;
+  const std::optional<ImageSize> made = p.center_crop ? p.center_crop
+                                        : p.resize    ? p.resize->exact
+                                                      : std::nullopt;
+  if (!made) return;
+  const bool fits = made->rows == s.rows.value_or(made->rows) &&
+                    made->cols == s.cols.value_or(made->cols) && made->rows % s.multiple_of == 0 &&
+                    made->cols % s.multiple_of == 0;
+  if (fits) return;
+  refuse("preprocess makes pictures of " + std::to_string(made->rows) + "x" +
+         std::to_string(made->cols) + ", which models.classification does not take");
+}
+
 void read_outputs(const Json& model, ImageSettings& s) {
   const Json& outputs = list_in(model, "outputs");
   for (std::size_t k = 0; k < outputs.size(); ++k) {
@@ -115,12 +132,19 @@ ImageSettings images_of(const Json& root) {
   ImageSettings s;
   s.classes = value_in<std::vector<std::string>>(root, "classes");
   const std::set<std::string> different(s.classes.begin(), s.classes.end());
+  for (const std::string& name : s.classes) {
+    if (name.size() > kLongestName) {
+      refuse("classes: " + in_quotes(name) + " has " + std::to_string(name.size()) +
+             " bytes; expected up to " + std::to_string(kLongestName));
+    }
+  }
   if (s.classes.empty() || different.size() != s.classes.size() || different.contains("")) {
     refuse("classes is " + quoted(root.at("classes")) + "; expected different names");
   }
   s.preprocess = preprocess_of(object_in(root, "preprocess"));
   const Json& model = object_in(object_in(root, "models"), "classification");
   read_input(model, s);
+  require_fitting_size(s);
   read_outputs(model, s);
   return s;
 }

@@ -11,9 +11,12 @@
 // After jpeglib.h: the codes of its messages.
 #include <jerror.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
+#include <string_view>
 
+#include "image/exif.hpp"
 #include "image/limits.hpp"
 #endif
 
@@ -41,11 +44,15 @@ ImageHeader read_jpeg_header(std::span<const std::byte> content, const std::stri
 #else
 namespace {
 
+constexpr int kExifMarker = JPEG_APP0 + 1;
+constexpr unsigned kLongestMarker = 0xffff;
+
 struct Library {
   decltype(&jpeg_std_error) std_error;
   decltype(&jpeg_CreateDecompress) create;
   decltype(&jpeg_destroy_decompress) destroy;
   decltype(&jpeg_mem_src) mem_src;
+  decltype(&jpeg_save_markers) save_markers;
   decltype(&jpeg_read_header) read_header;
   decltype(&jpeg_start_decompress) start;
   decltype(&jpeg_read_scanlines) read_scanlines;
@@ -77,6 +84,7 @@ const Library& library(const std::string& name) {
     symbol(l.create, "jpeg_CreateDecompress");
     symbol(l.destroy, "jpeg_destroy_decompress");
     symbol(l.mem_src, "jpeg_mem_src");
+    symbol(l.save_markers, "jpeg_save_markers");
     symbol(l.read_header, "jpeg_read_header");
     symbol(l.start, "jpeg_start_decompress");
     symbol(l.read_scanlines, "jpeg_read_scanlines");
@@ -146,6 +154,7 @@ class Jpeg {
           d.progress.progress_monitor = on_progress;
           d.info.progress = &d.progress;
           jpeg.mem_src(&d.info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+          jpeg.save_markers(&d.info, kExifMarker, kLongestMarker);
           static_cast<void>(jpeg.read_header(&d.info, TRUE));
         },
         &content_);
@@ -165,6 +174,8 @@ class Jpeg {
     }
     decoder_->info.out_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
     Image image{.rows = info().image_height, .cols = info().image_width};
+    // Now: libjpeg forgets its markers with the last row.
+    if (auto warning = orientation_warning(exif())) image.warnings.push_back(*warning);
     image.rgb.resize(static_cast<std::size_t>(3 * image.rows * image.cols));
     run(
         [](Decoder& d, const Library& jpeg, void* with) {
@@ -186,6 +197,19 @@ class Jpeg {
   // From the last pixel, so that none is overwritten before it is read.
   static void repeat_grey(std::uint8_t* row, std::size_t cols) {
     for (std::size_t c = cols; c-- > 0;) row[3 * c] = row[3 * c + 1] = row[3 * c + 2] = row[c];
+  }
+
+  // Without the name that such a marker begins with.
+  [[nodiscard]] std::span<const std::byte> exif() const {
+    constexpr std::string_view kName{"Exif\0\0", 6};
+    for (jpeg_saved_marker_ptr m = info().marker_list; m != nullptr; m = m->next) {
+      const std::span data(m->data, m->data_length);
+      if (data.size() < kName.size() || !std::ranges::equal(data.first(kName.size()), kName)) {
+        continue;
+      }
+      return std::as_bytes(data.subspan(kName.size()));
+    }
+    return {};
   }
 
   void run(Step call, void* with) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "image/exif.hpp"
 #include "image/png_file.hpp"
 #include "io/inflate.hpp"
 #include "lunart/error.hpp"
@@ -206,6 +207,7 @@ Image decode_png(std::span<const std::byte> content, const std::string& name) {
   if (png.animated) {
     image.warnings.push_back({"animation", "only the first picture of the animation is taken"});
   }
+  if (auto warning = orientation_warning(png.exif)) image.warnings.push_back(*warning);
   if (png.colour == PngColour::grey && png.bit_depth == 16) {
     image.warnings.push_back({"grey-16-bit",
                               "grey levels above 255 are white, as in Pillow; scale 16-bit grey to "

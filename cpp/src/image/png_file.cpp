@@ -163,6 +163,8 @@ PngFile parse_png(std::span<const std::byte> content, const std::string& name) {
       if (has_palette || !png.data.empty()) chunks.fail("has a palette where none may be");
       read_palette(chunk, chunks, png);
       has_palette = true;
+    } else if (chunk.type == "eXIf") {
+      png.exif = chunk.data;
     } else if (chunk.type == "acTL") {
       png.animated = png.animated || has_several_frames(chunk);
     } else if (std::isupper(static_cast<unsigned char>(chunk.type.front())) != 0) {

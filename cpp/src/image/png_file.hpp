@@ -27,6 +27,7 @@ struct PngFile {
   bool animated{};                                           // APNG: more pictures follow the first
   std::array<std::uint8_t, std::size_t{3} * 256> palette{};  // black where the file has no entry
   std::vector<std::span<const std::byte>> data;  // zlib's stream, in the parts that it lies in
+  std::span<const std::byte> exif{};
 
   [[nodiscard]] std::size_t channels() const;
   [[nodiscard]] std::size_t bits_a_pixel() const { return channels() * bit_depth; }

@@ -1,6 +1,6 @@
 // A picture as a network sees it: resized, cropped, scaled, normalised, in the order and by the
 // rules of torchvision's ImageClassification transforms. torchvision rounds to 8 bits after
-// resizing and we do not: the two differ by at most half a level of 255.
+// resizing (Pillow after each axis) and we do not: docs/result.md says by how much they differ.
 #pragma once
 
 #include <array>

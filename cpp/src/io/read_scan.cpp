@@ -7,6 +7,7 @@
 #include "io/metaimage_header.hpp"
 #include "io/text.hpp"
 #include "lunart/error.hpp"
+#include "lunart/image.hpp"
 #include "lunart/volume.hpp"
 
 namespace lunart {
@@ -26,6 +27,11 @@ void require_metaimage(const std::filesystem::path& path) {
   if (error) throw Error(Errc::scan, name + ": cannot be read: " + error.message());
   if (std::filesystem::is_directory(status)) {
     throw Error(Errc::scan, name + ": is a folder, not a scan; " + kConversion);
+  }
+  if (is_picture(path)) {
+    throw Error(Errc::scan, name +
+                                ": is a picture, not a scan: lunart.Classifier reads it, and "
+                                "luna_infer with a bundle that classifies images (--bundle)");
   }
   const std::string extension = lower(path.extension().string());
   if (extension != ".mhd" && extension != ".mha") {

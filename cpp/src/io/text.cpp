@@ -35,12 +35,18 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
+// U+0080 to U+009F, which a terminal may obey.
+bool is_c1_control(std::string_view text) {
+  return text.size() > 1 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0;
+}
+
 std::string escaped(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   while (!text.empty()) {
     const auto c = static_cast<unsigned char>(text[0]);
-    const std::size_t length = c < 0x20 || c == 0x7F ? 0 : utf8_length(text);
+    const bool is_control = c < 0x20 || c == 0x7F || is_c1_control(text);
+    const std::size_t length = is_control ? 0 : utf8_length(text);
     if (length == 0) {
       out += "\\x";
       out += kHex[c >> 4U];
@@ -114,6 +120,10 @@ std::string in_quotes(std::string_view text) {
   constexpr std::size_t kLongest = 80;
   if (text.size() <= kLongest) return "'" + escaped(text) + "'";
   return "'" + escaped(text.substr(0, kLongest)) + "...'";
+}
+
+std::string printable(std::string_view text) {
+  return escaped(text);
 }
 
 std::string shown(const std::filesystem::path& path) {

@@ -27,6 +27,7 @@ namespace lunart {
 // In quotes, at most 80 bytes, control characters and broken UTF-8 as \xNN: what a damaged file
 // holds must not break the message that describes it.
 [[nodiscard]] std::string in_quotes(std::string_view text);
+[[nodiscard]] std::string printable(std::string_view text);  // the same, whole and without quotes
 [[nodiscard]] std::string shown(const std::filesystem::path& path);
 
 }  // namespace lunart

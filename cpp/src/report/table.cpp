@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdio>
 
+#include "io/text.hpp"
 #include "lunart/report.hpp"
 
 namespace lunart {
@@ -31,7 +32,7 @@ void append_rows(std::string& out, const std::vector<Finding>& findings) {
 std::string to_table(const Result& r, const ReportOptions& options) {
   const IrcIndex& n = r.geometry.shape;
   const Xyz& mm = r.geometry.spacing;
-  std::string out = (r.path.empty() ? std::string("scan") : r.path) + "\n";
+  std::string out = (r.path.empty() ? std::string("scan") : shown(r.path)) + "\n";
   out += formatted("%lld slices of %lldx%lld, %.3gx%.3gx%.3g mm; %s %s, %s, %d threads; %.1f s\n",
                    static_cast<long long>(n.index), static_cast<long long>(n.row),
                    static_cast<long long>(n.col), mm.x, mm.y, mm.z, r.engine.name.c_str(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +13,22 @@ from lunart.models.checkpoint import Checkpoint
 def settings_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
     """The manifest's fields of task ``image-classification``, as the weights record them.
 
-    Raises ``BundleError`` when they record none. The core checks what they say.
+    Raises ``BundleError`` when they record none, or what no manifest can hold. The core checks what
+    they say.
     """
     (checkpoint,) = checkpoints.values()
+    file = checkpoint.source["file"]
     if checkpoint.images is None:
         raise BundleError(
-            f"{checkpoint.source['file']}: the weights record neither classes nor preprocessing; "
-            "give them with --image-settings"
+            f"{file}: the weights record neither classes nor preprocessing; give them with "
+            "--image-settings"
         )
-    return checkpoint.images.to_json()
+    settings = checkpoint.images.to_json()
+    try:
+        json.dumps(settings, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        broken = str(error.object)[error.start : error.end]
+        raise BundleError(
+            f"{file}: classes or preprocess hold {broken!r}, which is no text"
+        ) from error
+    return settings

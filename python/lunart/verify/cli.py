@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lunart import _core
 from lunart.bundle import IMAGES, NODULES, Bundle
 from lunart.cli import Parser, run, say
 from lunart.errors import CheckError, UsageError
@@ -63,8 +64,7 @@ def _run(argv: Sequence[str] | None) -> None:
     ticks = sys.stderr if options.json else sys.stdout
     checks: list[Check] = []
     bundle = Bundle.open(options.bundle)
-    if bundle.task == NODULES and len(options.inputs) > 1:
-        raise UsageError(f"{bundle.path} finds nodules: one scan, not {len(options.inputs)}")
+    _look_at(bundle, options.inputs)
     try:
         for check in _checks(bundle, options):
             checks.append(check)
@@ -78,6 +78,17 @@ def _run(argv: Sequence[str] | None) -> None:
             f"{len(wrong)} of {len(checks)} checks failed, the first to diverge: {wrong[0].line}"
         )
     say(f"{len(checks)} checks passed", ticks)
+
+
+def _look_at(bundle: Bundle, inputs: Sequence[Path]) -> None:
+    """Before what takes long: an input that is not there, broken, or for another task."""
+    if bundle.task == NODULES and len(inputs) > 1:
+        raise UsageError(f"{bundle.path} finds nodules: one scan, not {len(inputs)}")
+    for path in inputs:
+        if bundle.task == IMAGES:
+            _core.read_image(path)
+        else:
+            _core.read_scan_header(path)
 
 
 def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
