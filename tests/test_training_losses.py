@@ -147,7 +147,7 @@ def test_segmentation_metrics_count_known_pixels_of_all_images_together():
         {
             "loss": 2.0, "dice": 8 / 10, "recall": 4 / 5, "precision": 4 / 5,
             # without the false 0.8: 8 / 9, from just above it on
-            "best_dice": 8 / 9, "best_threshold": 161 / 200,
+            "best_dice": 8 / 9, "best_threshold": 801 / 1000,
         }
     )  # fmt: skip
     assert metrics.histograms().sum(1).tolist() == [2, 5]

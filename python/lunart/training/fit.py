@@ -63,9 +63,10 @@ def fit(
 ) -> Outcome:
     """Train, or go on training, in a folder of the run's own.
 
-    ``pipeline`` are the settings that travel with the weights, ``about`` what their metadata says
-    of data and licence, ``images`` an image classifier's classes. ``restart`` forgets what the
-    folder holds of an earlier run; ``tell`` gets a line an epoch.
+    ``pipeline`` are the settings that travel with the weights besides those that validation
+    chooses, ``about`` is what their metadata say of data and licence, ``images`` are an image
+    classifier's classes. ``restart`` forgets what the folder holds of an earlier run; ``tell``
+    gets a line an epoch.
 
     Raises ``UsageError`` when the folder holds another run, ``DataError`` for an empty set,
     ``CheckError`` when the loss is no number, ``OutputError`` when the folder cannot be written.

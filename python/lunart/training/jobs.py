@@ -45,7 +45,6 @@ def segmentation(options: Namespace, tell: Tell) -> Job:
         task=task,
         source=source_of("seg", options, tell),
         pipeline={
-            "segmentation_threshold": options.threshold,
             "erosion": options.erosion,
             "min_component_mm3": options.min_volume,
         },

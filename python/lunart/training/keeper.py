@@ -95,7 +95,7 @@ class Keeper(Callback):
             self._folder / WEIGHTS,
             self._trainee.shipped(),
             self._trainee.architecture,
-            pipeline=self._pipeline,
+            pipeline={**self._task.chosen(epoch.validation), **self._pipeline},
             images=self._images,
             source={
                 **self._about,

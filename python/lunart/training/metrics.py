@@ -16,7 +16,7 @@ from torchmetrics.functional import accuracy, auroc, f1_score, precision, recall
 from lunart.training.overlay import Shown
 
 #: Of probabilities: trained networks are sure of nodules, and thresholds above 0.9 are common.
-BINS = 200
+BINS = 1000
 #: Slices that are shown, and how far they lie apart: neighbours look alike.
 SHOWN, _APART = 6, 8
 _UNKNOWN = -1
@@ -142,7 +142,7 @@ def _best(counts: Tensor) -> tuple[float, float]:
     false, hits = counts.double().flip(1).cumsum(1).flip(1)
     dice = (2 * hits / (hits + false + counts[1].sum()).clamp(min=1))[1:]
     best = int(dice.argmax())
-    return float(dice[best]), (best + 1) / BINS
+    return (float(dice[best]), (best + 1) / BINS) if dice[best] > 0 else (0.0, 0.5)
 
 
 def _area(probability: Tensor, label: Tensor) -> float:

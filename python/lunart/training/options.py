@@ -180,9 +180,10 @@ def _add_network(parser: Parser, kind: str) -> None:
             "--label-smoothing", type=_share, default=0.0, metavar="X", help="default: %(default)s"
         )
     if kind != "cifar":
+        own = "where Dice of the validation is highest" if kind == "seg" else "%(default)s"
         group.add_argument(
-            "--threshold", type=_share, default=0.5, metavar="P",
-            help="recorded for the pipeline (default: %(default)s)",
+            "--threshold", type=_share, default=None if kind == "seg" else 0.5, metavar="P",
+            help=f"recorded for the pipeline (default: {own})",
         )  # fmt: skip
 
 

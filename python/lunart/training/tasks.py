@@ -17,6 +17,7 @@ from lunart.training.augment import Augmentation, augment_batch
 from lunart.training.losses import CrossEntropy, MixedLoss, SegmentationLoss, described
 from lunart.training.metrics import ClassificationMetrics, SegmentationMetrics
 
+_EVEN = 0.5
 Batch = Mapping[str, Tensor]
 Metrics = SegmentationMetrics | ClassificationMetrics
 
@@ -40,16 +41,22 @@ class Task(Protocol):
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """To be compared with another epoch's: the higher is better."""
 
+    def chosen(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Settings of the pipeline that an epoch's validation chooses."""
+
     def described(self) -> dict[str, Any]:
         """As plain settings, for the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """Samples ``hu``, ``mask`` and perhaps ``weight``, which is 0 where the truth is unknown."""
+    """Samples ``hu``, ``mask`` and perhaps ``weight``, which is 0 where the truth is unknown.
+
+    ``threshold`` None: the weights get the one at which Dice is highest.
+    """
 
     loss_of: SegmentationLoss = field(default_factory=MixedLoss)
-    threshold: float = 0.5
+    threshold: float | None = None
     augmentation: Augmentation | None = None
     input: str = "hu"
 
@@ -70,10 +77,14 @@ class Segmentation:
         return self.loss_of(answer, batch["mask"], batch.get("weight"))
 
     def metrics(self) -> SegmentationMetrics:
-        return SegmentationMetrics(self.threshold)
+        return SegmentationMetrics(_EVEN if self.threshold is None else self.threshold)
 
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         return metrics["best_dice"], -metrics["loss"]
+
+    def chosen(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        own = metrics["best_threshold"] if self.threshold is None else self.threshold
+        return {"segmentation_threshold": own}
 
     def described(self) -> dict[str, Any]:
         augmentation = None if self.augmentation is None else asdict(self.augmentation)
@@ -103,6 +114,9 @@ class Classification:
 
     def rank(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         return metrics.get("auc", 0.0), -metrics["loss"]
+
+    def chosen(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        return {}
 
     def described(self) -> dict[str, Any]:
         return {"name": "classification", "loss": described(self.loss_of)}
