@@ -34,10 +34,23 @@ def test_moving_the_threshold_to_one_half_moves_no_voxel(tmp_path):
     }  # fmt: skip
 
 
+def test_a_classifiers_threshold_is_written_and_nothing_else_changes(tmp_path):
+    path = write_small_weights(tmp_path, "classification", pipeline={"crop_border": "pad"})
+    target = tmp_path / "new.safetensors"
+    arguments = ["--write", str(target), "--classification", str(path), "--threshold", "0.35"]
+    assert choose.main(arguments) == 0
+    before, after = (load_checkpoint(one, "classification") for one in (path, target))
+    assert dict(after.pipeline) == {"crop_border": "pad", "nodule_threshold": 0.35}
+    assert all(torch.equal(before.state[key], value) for key, value in after.state.items())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--segmentation", "x.safetensors"],
+        ["data"],
+        ["--write", "y.safetensors"],
+        ["--write", "y", "--segmentation", "x", "--classification", "z"],
         ["data", "--segmentation", "x.safetensors", "--write", "y.safetensors"],
         ["--segmentation", "x.safetensors", "--write", "y.safetensors", "--threshold", "1"],
         ["--segmentation", "x.safetensors", "--write", "y.safetensors", "--threshold", "nan"],

@@ -12,6 +12,7 @@ With ``--classification`` as well, the same after the nodule classifier, for eac
 writes the weights with the setting that was chosen. A loss that weighs recall makes probabilities
 that are too high: the last layer's bias is moved by one number, so that what was the threshold is
 0.5 from then on, where engines agree best. No voxel changes sides.
+``--classification`` instead writes the classifier's weights with its threshold.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "data", type=Path, nargs="?", help="the folder with nodules/, backgrounds/, luna16/"
     )
-    parser.add_argument("--segmentation", type=Path, required=True)
+    parser.add_argument("--segmentation", type=Path)
     parser.add_argument("--classification", type=Path, help="judge the two networks together")
     parser.add_argument("--volumes", type=int, default=8, help="blended ones (default: 8)")
     parser.add_argument("--cache", type=Path, default=Path(".cache/blend"))
@@ -75,6 +76,12 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("--erosion", type=int, default=0)
     parser.add_argument("--min-volume", type=float, default=10.0, metavar="MM3")
     options = parser.parse_args(argv)
+    if options.write is not None and (options.segmentation is None) == (
+        options.classification is None
+    ):
+        raise UsageError("--write: give --segmentation or --classification, one at a time")
+    if options.data is not None and options.segmentation is None:
+        raise UsageError("give --segmentation, the weights to compare settings of")
     if (options.data is None) == (options.write is None):
         raise UsageError("give a folder DATA to compare settings, or --write to apply one")
     if not 0 < options.threshold < 1:
@@ -88,6 +95,16 @@ def _run(argv: Sequence[str] | None) -> None:
 def _write(options: Namespace) -> None:
     from lunart.models.checkpoint import load_checkpoint, save_weights
 
+    if options.classification is not None:
+        checkpoint = load_checkpoint(options.classification, "classification")
+        save_weights(
+            options.write,
+            checkpoint.state,
+            checkpoint.architecture,
+            pipeline={**checkpoint.pipeline, "nodule_threshold": options.threshold},
+            source=checkpoint.source["metadata"],
+        )
+        return
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     state = dict(checkpoint.state)
     moved = math.log(options.threshold / (1 - options.threshold))
