@@ -79,9 +79,10 @@ def draw(
         places.append(
             (one.center_irc, f"p {one.probability:.2f}{malignancy}, {one.diameter_mm:.0f} mm")
         )
-    rows = max(1, -(-len(places) // _COLUMNS))
+    columns = max(1, min(_COLUMNS, len(places)))
+    rows = max(1, -(-len(places) // columns))
     figure, axes = pyplot.subplots(
-        rows, _COLUMNS, figsize=(2.4 * _COLUMNS, 2.6 * rows), squeeze=False
+        rows, columns, figsize=(2.4 * columns, 2.6 * rows), squeeze=False
     )
     mask = np.asarray(result.mask).astype(np.bool_)
     for axis in axes.flat:
