@@ -87,10 +87,10 @@ FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
     if (n < 1 || n > 512) throw Error(Errc::usage, "a crop of " + std::to_string(n) + " voxels");
   }
   std::vector<float> voxels(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-  copy_crop(scan, {centre[0], centre[1], centre[2]},
-            {.crop = {size[0], size[1], size[2]},
-             .border = pad ? CropBorder::pad : CropBorder::shift},
-            voxels.data());
+  copy_crop(
+      scan, {centre[0], centre[1], centre[2]},
+      {.crop = {size[0], size[1], size[2]}, .border = pad ? CropBorder::pad : CropBorder::shift},
+      voxels.data());
   return to_numpy(size, voxels);
 }
 

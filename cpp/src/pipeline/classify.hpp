@@ -11,8 +11,8 @@
 
 namespace lunart {
 
-// What a crop holds that would reach beyond the scan: neighbours, the crop being shifted inside as in
-// Deep Learning with PyTorch, or window.low, the candidate staying in the middle.
+// What a crop holds that would reach beyond the scan: neighbours, the crop being shifted inside as
+// in Deep Learning with PyTorch, or window.low, the candidate staying in the middle.
 enum class CropBorder { shift, pad };
 
 struct ClassifyOptions {
@@ -25,11 +25,10 @@ struct ClassifyOptions {
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& options, float* to);
 
 // Probability of the positive class for the crop around each centre. The crop starts at the centre,
-// rounded half to even as NumPy does, less half its size; with CropBorder::shift it is shifted inside
-// the scan, and where the scan is shorter than the crop it holds the whole scan. Beyond the scan it
-// holds window.low.
-// `step(done, total)` is called before the first batch and after each, and may throw. Throws
-// Errc::engine when a probability is not a number.
+// rounded half to even as NumPy does, less half its size; with CropBorder::shift it is shifted
+// inside the scan, and where the scan is shorter than the crop it holds the whole scan. Beyond the
+// scan it holds window.low. `step(done, total)` is called before the first batch and after each,
+// and may throw. Throws Errc::engine when a probability is not a number.
 [[nodiscard]] std::vector<double> classify(
     const Volume& volume, std::span<const Irc> centres, const Network& network,
     const ClassifyOptions& options, const std::function<void(std::size_t, std::size_t)>& step);
