@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lunart.errors import CheckError, DataError, UsageError
+from lunart.errors import CheckError, DataError, EngineError, UsageError
 from lunart.models import NoduleClassifier
 from lunart.models.checkpoint import load_checkpoint
 from lunart.training.fit import fit
@@ -30,9 +30,11 @@ from lunart.training.trainee import finetuned
 from small_weights import write_small_weights
 from tiny_training import (
     CROP,
+    EPOCHS,
     Boxes,
     Squares,
     TinySource,
+    at,
     settings,
     tiny_classifier,
     tiny_segmenter,
@@ -331,6 +333,15 @@ def saw(index):
 if __name__ == "__main__":
     train(folder, TinySource(Boxes, count=16, validated=5, hooks={0: saw}), epochs=2, devices=2)
 """
+
+
+def test_a_lost_process_is_said_and_the_run_goes_on(tmp_path: Path):
+    def lost() -> None:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:537] Connection reset by peer")
+
+    with pytest.raises(EngineError, match=r"another process.*goes on after epoch 1"):
+        train(tmp_path, TinySource(hooks={1: at(5, lost)}))
+    assert len(train(tmp_path).epochs) == EPOCHS
 
 
 def test_tensorboard_shows_losses_metrics_curves_histograms_and_slices(tmp_path: Path):

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 
 from lunart import _core
 from lunart.cli import say
-from lunart.errors import BundleError, OutputError, UsageError
+from lunart.errors import BundleError, EngineError, OutputError, UsageError
 from lunart.models.images import Images
 from lunart.training.board import Board
 from lunart.training.keeper import Keeper
@@ -69,7 +70,8 @@ def fit(
     gets a line an epoch.
 
     Raises ``UsageError`` when the folder holds another run, ``DataError`` for an empty set,
-    ``CheckError`` when the loss is no number, ``OutputError`` when the folder cannot be written.
+    ``CheckError`` when the loss is no number, ``OutputError`` when the folder cannot be written,
+    ``EngineError`` when another of several processes was lost.
     """
     run = {
         "architecture": str(trainee.architecture),
@@ -146,11 +148,22 @@ def _train(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt(_interrupted(keeper)) from stop
+        except RuntimeError as error:
+            if not _lost_another(error):
+                raise
+            raise EngineError(
+                "another process of this training ended, or cannot be reached any more; what it "
+                f"said of that stands above; {_interrupted(keeper)}"
+            ) from error
 
 
 def _interrupted(keeper: Keeper) -> str:
     done = len(keeper.record.history)
     return f"the same command goes on after epoch {done}" if done else "no epoch was finished"
+
+
+def _lost_another(error: RuntimeError) -> bool:
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
 
 
 def _prepare(folder: Path, run: Mapping[str, Any], *, restart: bool) -> None:
