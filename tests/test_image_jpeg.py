@@ -81,6 +81,19 @@ def test_a_declared_size_is_refused_before_it_takes_memory(tmp_path: Path) -> No
     place = content.index(b"\xff\xc0") + 5
     large = content[:place] + b"\xff\xdc\xff\xdc" + content[place + 4 :]
     _refused(pngs.write(tmp_path, large), "declares 65500x65500")
+    large = content[:place] + b"\x20\0\x20\0" + content[place + 4 :]
+    _refused(pngs.write(tmp_path, large), "declares 8192x8192", "cannot hold")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_plain_picture_is_small_and_read(mode: str, progressive: bool, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    grey = Image.new(mode, (3000, 2000), 128 if mode == "L" else (128, 128, 128))
+    grey.save(stream, "JPEG", quality=1, optimize=True, progressive=progressive)
+    found = _core.read_image(pngs.write(tmp_path, stream.getvalue())).rgb
+    assert found.shape == (2000, 3000, 3)
+    assert (found == 128).all()
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ class Jpeg {
         },
         &content_);
     require_reasonable(info().image_height, info().image_width, name_);
+    require_enough_data();
   }
   ~Jpeg() { jpeg_.destroy(&decoder_->info); }
   Jpeg(const Jpeg&) = delete;
@@ -197,6 +198,16 @@ class Jpeg {
   // From the last pixel, so that none is overwritten before it is read.
   static void repeat_grey(std::uint8_t* row, std::size_t cols) {
     for (std::size_t c = cols; c-- > 0;) row[3 * c] = row[3 * c + 1] = row[3 * c + 2] = row[c];
+  }
+
+  // A Huffman code has a bit at least for each block of 8x8.
+  void require_enough_data() const {
+    constexpr std::uint64_t kPixelsAByte = 512;
+    const std::uint64_t pixels = std::uint64_t{info().image_height} * info().image_width;
+    if (info().arith_code != 0 || pixels / kPixelsAByte <= content_.size()) return;
+    throw Error(Errc::scan, name_ + ": declares " + std::to_string(info().image_height) + "x" +
+                                std::to_string(info().image_width) + " pixels, which its " +
+                                std::to_string(content_.size()) + " bytes cannot hold");
   }
 
   // Without the name that such a marker begins with.

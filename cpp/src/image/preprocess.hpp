@@ -1,6 +1,5 @@
 // A picture as a network sees it: resized, cropped, scaled, normalised, in the order and by the
-// rules of torchvision's ImageClassification transforms. torchvision rounds to 8 bits after
-// resizing (Pillow after each axis) and we do not: docs/result.md says by how much they differ.
+// rules of torchvision's ImageClassification transforms of a PIL image.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Resizing one axis at a time as a weighted sum of a few neighbouring pixels, as Pillow
-// (src/libImaging/Resample.c) and PyTorch (torch.nn.functional.interpolate) do.
+// Resizing one axis as a weighted sum of a few neighbouring pixels: which ones, and how much of
+// each.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +16,20 @@ enum class Filter {
 // Which old pixels a new one is made of.
 struct Taps {
   std::int64_t first{};
-  std::vector<float> weights;  // sum 1
+  std::vector<double> weights;  // sum 1
 };
 
 struct Axis {
   std::int64_t from{}, to{};  // pixels before and after
   Filter filter{Filter::bilinear};
-  bool antialias{true};  // where it shrinks, the filter grows by as much
 };
 
-// Of new pixel k; k < axis.to.
-[[nodiscard]] Taps taps_of(const Axis& axis, std::int64_t k);
+// Of new pixel k; k < axis.to. Where it shrinks, the filter grows by as much: Pillow's
+// (src/libImaging/Resample.c), term by term, so that its roundings come out the same. The filter is
+// not nearest.
+[[nodiscard]] Taps antialiased_taps(const Axis& axis, std::int64_t k);
+
+// As torch.nn.functional.interpolate without antialias. Any filter.
+[[nodiscard]] Taps interpolated_taps(const Axis& axis, std::int64_t k);
 
 }  // namespace lunart
