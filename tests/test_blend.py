@@ -288,7 +288,7 @@ def test_rated_crops_are_drawn_by_their_rating(pool):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["cls"], "give --segmentation"),
+        (["cls"], "--segmentation FILE says"),
         (["cls", "--segmentation", "nowhere.safetensors"], "nowhere.safetensors: no such"),
         (["seg"], "no nodule cubes that can be read"),
         (["mal"], "no nodule cubes that can be read"),
