@@ -9,6 +9,7 @@ from pathlib import Path
 import pngs
 import pytest
 import spoil
+from lunart.bench.cli import main as bench
 from lunart.bundle import Bundle
 from lunart.export.cli import main as export
 from lunart.export.compare import Subject
@@ -74,6 +75,11 @@ def test_pictures_that_cannot_be_read_end_with_3(
         error = capsys.readouterr().err.splitlines()[-1]
         assert path.name in error
         assert "Traceback" not in error
+
+
+def test_the_bench_of_nodules_refuses_it(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench([str(images), "--networks"]) == 2
+    assert "classifies images" in capsys.readouterr().err
 
 
 # --- compared ------------------------------------------------------------------------------------
