@@ -16,6 +16,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.nodules import Cube
+from lunart.training.blend.noise import noise_of
 from lunart.training.blend.resample import rotation, sample, upright
 
 # What a nodule must stand out by, or it is an invisible one in the mediastinum.
@@ -88,7 +89,8 @@ def draw_piece(
             return None
         hu, name = found
         patient = f"lung of {name}"
-    extra = max(noise**2 - _own_noise(hu) ** 2, 0.0) ** 0.5
+    own = noise_of(hu, np.ones(shape, bool), least=100, otherwise=12.0)
+    extra = max(noise**2 - own**2, 0.0) ** 0.5
     grain = rng.standard_normal(shape, dtype=np.float32)
     hu = hu + grain * np.float32(extra)
     return Piece(
@@ -211,12 +213,3 @@ def _from_lung(
             continue
         return piece, donor.name
     return None
-
-
-def _own_noise(hu: NDArray[np.float32]) -> float:
-    """The noise that a piece brings along, where it is air."""
-    step = hu[:, :, 2:] - 2 * hu[:, :, 1:-1] + hu[:, :, :-2]
-    values = step[hu[:, :, 1:-1] < -780]
-    if values.size < 100:
-        return 12.0
-    return float(1.4826 * np.median(np.abs(values)) / np.sqrt(6))

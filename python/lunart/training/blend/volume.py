@@ -15,6 +15,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from lunart import _core
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.nodules import Cube
+from lunart.training.blend.noise import noise_of
 from lunart.training.blend.paste import AIR_HU, draw_piece, put, room_for
 from lunart.training.blend.resample import nearest, stretched
 from lunart.training.source import generator
@@ -162,23 +163,13 @@ def _dose(
     rng: np.random.Generator, hu: NDArray[np.float32], lungs: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], float]:
     """The background with at least a cube's noise, and its level."""
-    own = _noise_of(hu, lungs)
+    own = noise_of(hu[::2, ::2], lungs[::2, ::2], least=1000, otherwise=25.0)
     median, spread = NOISE_OF_CUBES_HU
     wanted = median * float(np.exp(rng.normal(0, spread)))
     if wanted <= own:
         return hu, own
     noise = rng.standard_normal(hu.shape, dtype=np.float32)
     return np.asarray(hu + noise * np.float32((wanted**2 - own**2) ** 0.5), np.float32), wanted
-
-
-def _noise_of(hu: NDArray[np.float32], lungs: NDArray[np.bool_]) -> float:
-    """Standard deviation of the noise in the lungs' air, from neighbours in a row."""
-    step = (hu[:, :, 2:] - 2 * hu[:, :, 1:-1] + hu[:, :, :-2])[::2, ::2]
-    air = (lungs & (hu < -780))[:, :, 1:-1][::2, ::2]
-    values = step[air]
-    if values.size < 1000:
-        return 25.0
-    return float(1.4826 * np.median(np.abs(values)) / np.sqrt(6))
 
 
 def _scanner(rng: np.random.Generator, hu: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
