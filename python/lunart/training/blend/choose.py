@@ -208,12 +208,13 @@ def _seen(options: Namespace) -> Iterator[Seen]:
     from lunart.training.blend.findings import probabilities
     from lunart.training.blend.jobs import Blended, Job, Whole
     from lunart.training.blend.library import read_library
-    from lunart.training.blend.parts import VALIDATION, only
+    from lunart.training.blend.parts import VALIDATION, only, require_parts
     from lunart.training.blend.volume import scan_of
 
     network = load_checkpoint(options.segmentation, "segmentation").module()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     library = read_library(options.data, options.cache)
+    require_parts(library)
     jobs: list[Job] = [Whole(item.name) for item in only(library, (VALIDATION,)).backgrounds]
     jobs += [Blended((_SEED, k), (VALIDATION,)) for k in range(options.volumes)]
     for job in jobs:

@@ -24,8 +24,7 @@ def part_of_background(library: Library, item: Background) -> int:
     if item.name == VALIDATION_PATIENT:
         return VALIDATION
     if item.name in SLAB_PATIENTS:
-        number = SLAB_PATIENTS.index(item.name)
-        return VALIDATION if number == len(SLAB_PATIENTS) - 1 else number % len(STUDY)
+        return _part_of_slab(item.name)
     whole = [b.name for b in library.backgrounds if not _is_patient(b)]
     return whole.index(item.name) % len(STUDY)
 
@@ -33,8 +32,7 @@ def part_of_background(library: Library, item: Background) -> int:
 def part_of_patient(library: Library, patient_id: str) -> int:
     """The part of a patient's slab where there is one, else by the order of patients."""
     if patient_id in SLAB_PATIENTS:
-        number = SLAB_PATIENTS.index(patient_id)
-        return VALIDATION if number == len(SLAB_PATIENTS) - 1 else number % len(STUDY)
+        return _part_of_slab(patient_id)
     others = sorted({cube.patient_id for cube in library.cubes} - set(SLAB_PATIENTS))
     place = others.index(patient_id) % _ROUND
     return VALIDATION if place == _ROUND - 1 else place // 2
@@ -60,6 +58,11 @@ def only(library: Library, parts: Collection[int]) -> Library:
     ]
     scans = [item for item in library.backgrounds if part_of_background(library, item) in parts]
     return Library(cubes, scans)
+
+
+def _part_of_slab(patient_id: str) -> int:
+    number = SLAB_PATIENTS.index(patient_id)
+    return VALIDATION if number == len(SLAB_PATIENTS) - 1 else number % len(STUDY)
 
 
 def _is_patient(item: Background) -> bool:
