@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,9 @@ def test_upright_resampling_is_linear_and_keeps_voxels_at_their_places():
     assert middle[0, 0, 0] == pytest.approx(data[:2, :2, :2].mean(), abs=1e-2)
 
 
+ALL = findings.Grouping(threshold=0.5, erosion=0, least_mm3=0.0)
+
+
 def _sees(marked: np.ndarray):
     """In place of a network: these voxels for certain."""
     return lambda model, scan, lungs: marked.astype(np.float32)
@@ -193,7 +197,7 @@ def test_findings_are_judged_by_their_distance_from_nodules(library, monkeypatch
     marked = volume.nodule.copy()
     marked[tuple(far)] = True
     monkeypatch.setattr(findings, "probabilities", _sees(marked))
-    found = findings.find(SegmentationUNet(7, 2, 1), volume, 0.5, 0.0)
+    found = findings.find(SegmentationUNet(7, 2, 1), volume, ALL, ALL)
     proposed = [finding for finding in found if finding.kind == "proposed"]
     wrong = [finding for finding in proposed if not finding.nodule]
     assert [np.allclose(finding.center_irc, far) for finding in wrong] == [True]
@@ -201,11 +205,22 @@ def test_findings_are_judged_by_their_distance_from_nodules(library, monkeypatch
     assert all(finding.nodule for finding in found if finding.kind == "truth")
 
 
+def test_what_only_a_lower_threshold_proposes_is_told_from_the_pipelines_own(library, monkeypatch):
+    volume = Whole("LIDC-IDRI-0003").make(library)
+    seen = _sees(volume.nodule)
+    monkeypatch.setattr(findings, "probabilities", lambda *given: 0.4 * seen(*given))
+    lower = replace(ALL, threshold=0.3)
+    found = findings.find(SegmentationUNet(7, 2, 1), volume, ALL, lower)
+    assert {finding.kind for finding in found} == {"mined", "truth"}
+    large = replace(lower, least_mm3=1e6)
+    assert findings.find(SegmentationUNet(7, 2, 1), volume, lower, large)[0].kind == "proposed"
+
+
 def test_nothing_is_found_where_nothing_is_known(library, monkeypatch):
     volume = Whole("LIDC-IDRI-0003").make(library)
     volume.known[:] = False
     monkeypatch.setattr(findings, "probabilities", _sees(volume.lungs))
-    found = findings.find(SegmentationUNet(7, 2, 1), volume, 0.5, 0.0)
+    found = findings.find(SegmentationUNet(7, 2, 1), volume, ALL, ALL)
     assert not [finding for finding in found if finding.kind == "proposed"]
 
 

@@ -10,7 +10,7 @@ from lunart.errors import BundleError
 from lunart.models.checkpoint import Checkpoint
 
 # The book's method; "region" and "halo" are ours (see docs/bundle.md for each).
-_PIPELINE: dict[str, Any] = {
+PIPELINE: dict[str, Any] = {
     "hu_window": [-1000, 1000],
     "orientation": "LPS",
     "resample_mm": None,
@@ -45,7 +45,7 @@ def settings_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         )
     crop = list(checkpoints["classification"].architecture.arguments["crop_irc"])
     settings = {
-        **_PIPELINE,
+        **PIPELINE,
         "region": _core.region_defaults(),
         "context_slices": (channels - 1) // 2,
         "halo": _halo(checkpoints["segmentation"].architecture.arguments["depth"]),

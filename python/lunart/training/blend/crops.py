@@ -12,15 +12,16 @@ from lunart.data import blocks
 from lunart.data.fingerprint import fingerprint
 from lunart.errors import DataError
 from lunart.training.augment import Augmentation, augment_crop
+from lunart.training.blend.findings import MINED
 from lunart.training.blend.parts import STUDY, VALIDATION
 from lunart.training.blend.pool import NOBODY, Entry, Pool
 from lunart.training.scans import CROP_IRC
 from lunart.training.source import Sample, Samples, generator
 
-#: What may be drawn, and how often in relation: nodules in their own surroundings and pasted ones,
-#: what a network proposes, and look-alikes that were put in.
-POSITIVES = {"native": 0.55, "pasted": 0.45}
-NEGATIVES = {"proposed": 0.8, "null": 0.1, "vessel": 0.1}
+#: What may be drawn, and how often in relation: nodules in their own surroundings and pasted ones;
+#: what a network proposes, in the pipeline and below, and look-alikes that were put in.
+POSITIVES = {"native": 0.5, "pasted": 0.4, "phantom": 0.1}
+NEGATIVES = {"proposed": 0.5, "mined": 0.3, "null": 0.1, "vessel": 0.1}
 _MOST_VALIDATED = 3000
 
 
@@ -54,7 +55,7 @@ class CropSource:
         self._groups = (_groups(mine, False, negatives), _groups(mine, True, positives))
         if not all(self._groups):
             raise DataError("the volumes show nodules only, or none: nothing to tell apart")
-        held = [e for e in pool.entries if e.part == VALIDATION]
+        held = [e for e in pool.entries if e.part == VALIDATION and e.finding.kind != MINED]
         order = generator(settings.seed, 41).permutation(len(held))[:_MOST_VALIDATED]
         self._held = [held[k] for k in np.sort(order)]
         self.fingerprint = fingerprint(
@@ -87,9 +88,11 @@ def _groups(
 
 
 def sort_of(entry: Entry) -> str:
-    """``native`` or ``pasted`` for nodules, else what it is."""
+    """``native``, ``pasted`` or ``phantom`` for nodules, else what it is."""
     if not entry.finding.nodule:
         return entry.finding.kind
+    if entry.part == NOBODY:
+        return "phantom"
     return "native" if entry.finding.native else "pasted"
 
 

@@ -7,7 +7,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +24,17 @@ from lunart.training.scans import CONTEXT
 ON_MM, NEAR_MM = 1.0, 3.0
 LEAST_MM = 4.0
 LOOKALIKES = ("null", "vessel")
+PROPOSED, MINED = "proposed", "mined"
 
 
 @dataclass(frozen=True)
 class Finding:
     """A place in a volume, what is there and who found it.
 
-    ``kind``: ``proposed`` by the network, ``truth``, or a look-alike piece's kind. ``patient_id``
-    and ``native`` are those of the nearest nodule: whose it is, and whether it lies in its own
-    surroundings.
+    ``kind``: ``proposed`` by the network as the pipeline would take it, ``mined`` below that,
+    ``truth``, or a look-alike piece's kind. ``patient_id`` and ``native`` are those of the nearest
+    nodule: whose it is, and whether it lies in its own surroundings. ``diameter_mm`` is that of the
+    sphere with the volume of what is there, or of the component.
     """
 
     center_irc: tuple[float, float, float]
@@ -64,16 +66,47 @@ def probabilities(
     return out
 
 
+def sphere_mm(volume_mm3: float) -> float:
+    """The diameter of the sphere with a volume."""
+    return float((6 * volume_mm3 / np.pi) ** (1 / 3))
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the pipeline makes components of probabilities."""
+
+    threshold: float
+    erosion: int
+    least_mm3: float
+
+
 def find(
-    model: SegmentationUNet, volume: Volume, threshold: float, min_component_mm3: float
+    model: SegmentationUNet, volume: Volume, pipeline: Grouping, mining: Grouping
 ) -> list[Finding]:
-    """Every component and piece of a volume with its truth."""
+    """Every component and piece of a volume with its truth.
+
+    Components are those of the pipeline's own grouping, and those of one that takes more.
+    """
     scan = scan_of(volume)
     seen = probabilities(model, scan, volume.lungs)
-    components, _ = _core.group(scan, (seen > threshold).astype(np.uint8), 0, min_component_mm3)
-    step = np.array(volume.spacing_irc_mm)
-    away = ndimage.distance_transform_edt(~volume.nodule, sampling=step)
-    found = []
+    found: list[Finding] = []
+    for kind, grouping in ((PROPOSED, pipeline), (MINED, mining)):
+        found += _components(volume, scan, seen, kind, grouping)
+    for piece in volume.pieces:
+        if piece.kind in LOOKALIKES:
+            found.append(
+                Finding(piece.center_irc, False, piece.kind, piece.patient_id, False,
+                        piece.diameter_mm)
+            )  # fmt: skip
+    return found + truths(volume)
+
+
+def _components(
+    volume: Volume, scan: _core.Scan, seen: NDArray[np.float32], kind: str, grouping: Grouping
+) -> Iterator[Finding]:
+    mask = (seen > grouping.threshold).astype(np.uint8)
+    components, _ = _core.group(scan, mask, grouping.erosion, grouping.least_mm3)
+    away = ndimage.distance_transform_edt(~volume.nodule, sampling=np.array(volume.spacing_irc_mm))
     for component in components:
         center = component["center_irc"]
         at = tuple(
@@ -83,16 +116,9 @@ def find(
             continue
         if away[at] <= ON_MM or away[at] > NEAR_MM:
             patient_id, native = _owner(volume, at)
-            found.append(
-                Finding(center, bool(away[at] <= ON_MM), "proposed", patient_id, native, 0.0)
-            )
-    for piece in volume.pieces:
-        if piece.kind in LOOKALIKES:
-            found.append(
-                Finding(piece.center_irc, False, piece.kind, piece.patient_id, False,
-                        piece.diameter_mm)
-            )  # fmt: skip
-    return found + truths(volume)
+            nodule = bool(away[at] <= ON_MM)
+            size = sphere_mm(component["volume_mm3"])
+            yield Finding(center, nodule, kind, patient_id, native, size)
 
 
 def truths(volume: Volume) -> list[Finding]:
@@ -103,7 +129,7 @@ def truths(volume: Volume) -> list[Finding]:
     for number, box in enumerate(ndimage.find_objects(labels)[:count], start=1):
         voxels = np.argwhere(labels[box] == number)
         i, r, c = (float(v) + part.start for v, part in zip(voxels.mean(axis=0), box, strict=True))
-        size = float((6 * len(voxels) * voxel_mm3 / np.pi) ** (1 / 3))
+        size = sphere_mm(len(voxels) * voxel_mm3)
         if size >= LEAST_MM:
             patient_id, native = _owner(volume, (i, r, c))
             found.append(Finding((i, r, c), True, "truth", patient_id, native, size))

@@ -27,7 +27,7 @@ from lunart.training.blend.volume import Mix, Volume, scan_of
 from lunart.training.scans import CROP_IRC
 from lunart.training.source import generator
 
-VERSION = 2
+VERSION = 3
 #: Room to turn and shift in.
 MARGIN_IRC = (2, 6, 6)
 #: The part of what belongs to no patient: phantoms. Never held out.
@@ -44,7 +44,7 @@ class PoolSettings:
     seed: int = 1
     blended: int = 160
     validation: int = 10
-    generated: int = 10
+    generated: int = 30
     most: int = 60
     mix: Mix = field(default_factory=Mix)
 

@@ -17,9 +17,10 @@ import torch
 from lunart.data.cache import Store
 from lunart.data.fingerprint import fingerprint
 from lunart.data.malignancy import BENIGN_AT_MOST, MALIGNANT_AT_LEAST
+from lunart.export.nodule_settings import PIPELINE
 from lunart.models import SegmentationUNet
 from lunart.models.checkpoint import Checkpoint
-from lunart.training.blend.findings import Finding, find, truths
+from lunart.training.blend.findings import Finding, Grouping, find, truths
 from lunart.training.blend.jobs import Alone, Blended, Generated, Job, Whole
 from lunart.training.blend.library import VALIDATION_PATIENT, Library, contents, read_library
 from lunart.training.blend.maker import Maker
@@ -32,8 +33,7 @@ from lunart.training.source import Samples
 #: Raised when the same settings give other samples.
 VERSION = 1
 # Of calibrated weights: below any threshold that a pipeline would take, for there must be mistakes.
-MINE_THRESHOLD = 0.25
-LEAST_COMPONENT_MM3 = 5.0
+MINING = Grouping(threshold=0.25, erosion=0, least_mm3=5.0)
 #: Many natives and nothing else.
 RATED = PoolSettings(
     blended=120,
@@ -129,12 +129,24 @@ def nodule_pool(
     assert isinstance(network, SegmentationUNet)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def found(volume: Volume) -> list[Finding]:
-        return find(network, volume, MINE_THRESHOLD, LEAST_COMPONENT_MM3)
+    pipeline = grouping_of(checkpoint)
 
-    by = f"{checkpoint.sha256} {MINE_THRESHOLD} {LEAST_COMPONENT_MM3}"
+    def found(volume: Volume) -> list[Finding]:
+        return find(network, volume, pipeline, MINING)
+
+    by = f"{checkpoint.sha256} {pipeline} {MINING}"
     library = _library(folder, converted)
     return gather(Maker(folder, converted), library, store, found, by, settings)
+
+
+def grouping_of(checkpoint: Checkpoint) -> Grouping:
+    """What the segmentation weights say of it, else the pipeline's own defaults."""
+    said = {**PIPELINE, **checkpoint.pipeline}
+    return Grouping(
+        threshold=float(said["segmentation_threshold"]),
+        erosion=int(said["erosion"]),
+        least_mm3=float(said["min_component_mm3"]),
+    )
 
 
 def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Pool:

@@ -4,9 +4,10 @@
     python -m lunart.training.blend.study malignancy DATA --classification FILE --output DIR
 
 Each of four parts of patients and backgrounds is held out in turn; the fifth decides which epoch is
-kept. What was held out is pooled. Nodules count once each, found by the segmentation network or
-not; against them stands what it proposes in the lungs and no reader marked. Intervals draw whole
-patients (nodules) and whole volumes (proposals) with replacement.
+kept. What was held out is pooled. Nodules that are not below the pipeline's least component count
+once each, found by the segmentation network or not; against them stands what the pipeline proposes
+in the lungs and no reader marked. Intervals draw whole patients (nodules) and whole volumes
+(proposals) with replacement.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Held:
         kept = [entry for entry, one in zip(self.entries, chosen, strict=True) if one]
         return Held(kept, self.scores[chosen])
 
+    def joined(self, other: Held) -> Held:
+        """These and those."""
+        return Held([*self.entries, *other.entries], np.concatenate([self.scores, other.scores]))
+
     @property
     def nodule(self) -> NDArray[np.bool_]:
         """The truth."""
@@ -76,6 +81,9 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="runs, and the report")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--crops", type=int, default=4000, help="an epoch (default: %(default)s)")
+    parser.add_argument(
+        "--threshold", type=float, default=0.5, help="above it one is called (default: %(default)s)"
+    )
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
@@ -93,8 +101,9 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.evaluation.roc import auc_estimate
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend.crops import CropSource
+    from lunart.training.blend.findings import MINED, PROPOSED, sphere_mm
     from lunart.training.blend.pool import PoolSettings
-    from lunart.training.blend.sources import nodule_pool
+    from lunart.training.blend.sources import grouping_of, nodule_pool
     from lunart.training.trainee import nodule_classifier
 
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
@@ -102,20 +111,36 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         options.data, options.cache, Cache(options.cache), checkpoint, PoolSettings()
     )
     held = _held_out(options, pool, CropSource, lambda: nodule_classifier(1, dropout=0.1), batch=24)
-    judged = held.only(lambda e: e.finding.kind == ("truth" if e.finding.nodule else "proposed"))
-    own = judged.only(lambda e: e.finding.native or not e.finding.nodule)
+    least_mm = sphere_mm(grouping_of(checkpoint).least_mm3)
+    truth = held.only(lambda e: e.finding.nodule and e.finding.kind == "truth")
+    large = truth.only(lambda e: e.finding.diameter_mm >= least_mm)
+    proposed, mined = (_on_none(held, kind) for kind in (PROPOSED, MINED))
+    own = large.only(lambda e: e.finding.native)
     report: dict[str, Any] = {
-        "nodules": int(judged.nodule.sum()),
-        "proposals": int((~judged.nodule).sum()),
+        "nodules": len(large.entries),
+        "proposals": len(proposed.entries),
+        "least diameter in mm": round(least_mm, 2),
     }
-    for name, some in (("auc", judged), ("auc, nodules in their own surroundings", own)):
+    for name, nodules, others in (
+        ("auc", large, proposed),
+        ("auc, nodules in their own surroundings", own, proposed),
+        ("auc, against what a lower threshold proposes", large, mined),
+        ("auc, with smaller nodules", truth, proposed),
+    ):
+        some = nodules.joined(others)
         report[name] = str(auc_estimate(some.scores, some.nodule, some.groups))
-    for kind in ("null", "vessel", "proposed"):
-        of = held.only(lambda e, kind=kind: e.finding.kind == kind and not e.finding.nodule)  # type: ignore[misc]
-        report[f"{kind} called nodules"] = f"{(of.scores > 0.5).mean():.3f} of {len(of.scores)}"
-    found = judged.scores[judged.nodule] > 0.5
-    report["nodules called nodules"] = f"{found.mean():.3f} of {len(found)}"
+    for kind in ("null", "vessel", PROPOSED):
+        report[f"{kind} called nodules"] = _called(_on_none(held, kind), options.threshold)
+    report["nodules called nodules"] = _called(large, options.threshold)
     return report
+
+
+def _on_none(held: Held, kind: str) -> Held:
+    return held.only(lambda e: e.finding.kind == kind and not e.finding.nodule)
+
+
+def _called(held: Held, threshold: float) -> str:
+    return f"{(held.scores > threshold).mean():.3f} of {len(held.scores)}"
 
 
 def _malignancy(options: Namespace) -> dict[str, Any]:
