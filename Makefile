@@ -19,7 +19,7 @@ BENCH_SCAN ?= $(BENCH)/luna/subset0/*.mhd
 BENCH_FLAGS ?=  # such as --scan-runs 3
 BENCH_RUN = $(BIN)/luna-bench $(BENCH_BUNDLE) $(BENCH_FLAGS)
 
-.PHONY: demo demo-real bench test build lint format wheel sdk clean help
+.PHONY: demo demo-real bench test packages build lint format wheel sdk clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -46,8 +46,11 @@ $(PYRADIOMICS): | $(INSTALLED)
 	$(BIN)/pip download --quiet --no-deps --no-build-isolation --no-binary :all: \
 	  --dest $(@D) pyradiomics==3.0.1
 
-test: lint  ## every check that CI runs
+test: packages lint  ## every check that CI runs
 	$(BIN)/python -m pytest
+
+packages:  # before the build, which looks for ITK; without them tests are skipped
+	-@sh tests/system_packages.sh
 
 bench: build  ## every engine and scaling, into .cache/bench and docs/performance.md
 	@mkdir -p $(BENCH)
