@@ -155,6 +155,7 @@ class Runner::Impl {
     result.engine = loaded_.info;
     result.threshold = threshold_;
     result.warnings = loaded_.warnings;
+    result.warnings.insert(result.warnings.end(), stored.warnings.begin(), stored.warnings.end());
     result.timings_s.load = load_s_;
     return result;
   }

@@ -10,6 +10,7 @@
 
 #include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
+#include "lunart/warning.hpp"
 
 namespace lunart {
 
@@ -35,10 +36,6 @@ struct EngineInfo {
   std::string device{"cpu"};
   std::string precision{"f32"};
   int threads{};
-};
-
-struct Warning {
-  std::string code, text;
 };
 
 // A label for every voxel above the threshold, kept as runs so that memory follows the mask and

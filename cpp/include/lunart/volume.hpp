@@ -12,6 +12,7 @@
 
 #include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
+#include "lunart/warning.hpp"
 
 namespace lunart {
 
@@ -25,6 +26,7 @@ struct Volume {
   std::shared_ptr<const void> storage;  // owns what `hu` points to: a vector, a file, an array
   std::string series_uid;               // the DICOM tag or a stem that is a UID; empty if unknown
   std::string path;                     // where it was read; empty when it came from memory
+  std::vector<Warning> warnings;        // what its reader mended or left out
 };
 
 // What `--info` shows without reading a voxel.

@@ -1,0 +1,62 @@
+// From instances to a scan: the chosen series' slices in order, its geometry as SimpleITK gives it,
+// and what is wrong with it.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dicom/series.hpp"
+#include "lunart/geometry.hpp"
+#include "lunart/warning.hpp"
+
+namespace lunart::dicom {
+
+// What to do with a series that is no even stack of slices. Every default refuses and names the
+// slices; the other value mends it, and the scan carries a warning that says what was done.
+enum class OnGap { refuse, fill };         // missing slices, uneven spacing: interpolate linearly
+enum class OnTilt { refuse, resample };    // a tilted gantry: shift each slice, linearly
+enum class OnDuplicate { refuse, first };  // different slices at one place: lowest instance number
+
+struct Request {
+  std::string source;  // the folder, archive or file, for messages and Volume::path
+  std::string series;  // Series::id, or empty when there is only one
+  OnGap on_gap{OnGap::refuse};
+  OnTilt on_tilt{OnTilt::refuse};
+  OnDuplicate on_duplicate{OnDuplicate::refuse};
+};
+
+struct StoredSlice {
+  std::size_t instance{};        // index into what make_plan was given
+  double slope{1}, intercept{};  // HU = slope * stored + intercept, in double
+  std::string name;              // file, and frame, for messages
+};
+
+struct PlannedSlice : StoredSlice {
+  std::vector<StoredSlice> twins;   // at the same place: Assembler::compare says whether they agree
+  std::string place;                // "z = -12.5 mm", for messages
+  double shift_row{}, shift_col{};  // where its first voxel lies in the volume, in voxels
+};
+
+// A slice of the volume: `lower` alone, or between two of Plan::slices.
+struct VolumeSlice {
+  std::size_t lower{}, upper{};
+  double weight{};  // of `upper`, 0 to 1
+};
+
+struct Plan {
+  Geometry geometry;  // of the volume: as SimpleITK's ImageSeriesReader where nothing is mended
+  std::string source, series_uid;
+  std::vector<PlannedSlice> slices;  // to be decoded, in the volume's order
+  std::vector<VolumeSlice> volume;   // one a slice of the volume
+  std::int64_t rows{}, cols{};       // of the stored pixels; the volume's may be more
+  OnDuplicate on_duplicate{};
+  std::vector<Warning> warnings;
+};
+
+// Throws Errc::scan: no CT series, several and none chosen (with a list), no position, a gap, ...;
+// Errc::usage for a series that is not there.
+[[nodiscard]] Plan make_plan(std::span<const Instance> instances, const Request& request);
+
+}  // namespace lunart::dicom
