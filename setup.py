@@ -44,16 +44,25 @@ OPENVINO = next(
 )
 DATA = ["diskcache>=5.6", "matplotlib>=3.8", "Pillow>=11", "scipy>=1.11"]
 TRAIN = [*EXPORT, *DATA, "lightning>=2.6", "tensorboard>=2.19", "torchmetrics>=1.6"]
+DICOM = [
+    "contourpy>=1.2",
+    "highdicom>=0.28,<0.29",
+    "Pillow>=11",
+    "pydicom>=3",
+    "SimpleITK>=2.4",
+]
 EXTRAS = {
     "torch": [TORCH],
     "openvino": [OPENVINO],
     "bench": [*EXPORT, OPENVINO, "matplotlib>=3.8", "scipy>=1.11"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
+    "dicom": DICOM,
     "evaluate": [*DATA, "safetensors>=0.4.5", "SimpleITK>=2.4"],
     "train": TRAIN,
     "test": [
         *TRAIN,
+        *DICOM,
         OPENVINO,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",

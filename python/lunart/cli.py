@@ -22,7 +22,8 @@ _INTERRUPTED = 130
 # Packages of the extras, by the name under which Python imports them.
 _OPTIONAL = (
     "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy", "diskcache",
-    "PIL", "SimpleITK", "lightning", "torchmetrics", "tensorboard",
+    "PIL", "SimpleITK", "lightning", "torchmetrics", "tensorboard", "pydicom", "highdicom",
+    "contourpy",
 )  # fmt: skip
 
 

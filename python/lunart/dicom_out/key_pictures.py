@@ -1,0 +1,39 @@
+"""Which of the report's pictures are captured: the overview, and each nodule's three planes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lunart import _core
+from lunart.dicom_out.captures import KeyPicture
+from lunart.dicom_out.nodules import Nodule
+from lunart.report import drawing
+from lunart.report.pictures import overview, planes
+
+_TITLE_ROWS = 40
+_GAP = 8
+
+
+def key_pictures(nodules: list[Nodule], scan: _core.Scan) -> list[KeyPicture]:
+    """The overview first, then one picture a nodule with its planes side by side."""
+    chest = overview(scan, [nodule.finding for nodule in nodules])
+    count = len(nodules)
+    title = f"{count or 'No'} lung nodule{'' if count == 1 else 's'}, seen from the front"
+    first = KeyPicture(title, _titled(chest.rgb, title))
+    return [first, *(_of_nodule(nodule, scan) for nodule in nodules)]
+
+
+def _of_nodule(nodule: Nodule, scan: _core.Scan) -> KeyPicture:
+    parts = [plane.rgb for plane in planes(scan, nodule.finding)]
+    gap = np.zeros((parts[0].shape[0], _GAP, 3), np.uint8)
+    row = np.hstack([parts[0], *(piece for part in parts[1:] for piece in (gap, part))])
+    title = f"{nodule.name}: {nodule.sentence}"
+    index = int(np.clip(round(nodule.finding.center_irc[0]), 0, scan.shape_irc[0] - 1))
+    return KeyPicture(title, _titled(row, title), (index,))
+
+
+def _titled(picture: drawing.Picture, title: str) -> drawing.Picture:
+    strip = np.zeros((_TITLE_ROWS, picture.shape[1], 3), np.uint8)
+    whole = np.vstack([strip, picture])
+    drawing.write(whole, title, (10, _TITLE_ROWS / 2), anchor="lm", size=20, color=(255, 255, 255))
+    return whole

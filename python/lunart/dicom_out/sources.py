@@ -1,0 +1,194 @@
+"""What the new objects take from the CT's files: references, geometry, the patient and the study.
+
+highdicom is given headers of our own making that hold only what it needs to place an object, so
+that no odd text in a source stops it. Patient and study are copied afterwards, as they are, into
+every object alike (`carry_over`): nothing is added, mended or undone, de-identification stays as
+the source states it, and private elements stay behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from highdicom import SOPClass
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.valuerep import DSfloat, format_number_as_ds
+
+from lunart import _core
+from lunart.errors import ScanError
+
+# Of Patient and General Study: present in every object, empty where the source has none (type 2).
+_ALWAYS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+# Statements about de-identification that are outside the patient's and the study's modules.
+_SINGLE = ("LongitudinalTemporalInformationModified",)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The slices of a scan: ``headers[i]`` is that of ``scan.hu[i]``; ``first`` is as read.
+
+    ``missing`` names the attributes that the source lacks and an object needs, and those that could
+    not be copied: keywords only, never values.
+    """
+
+    scan: _core.Scan
+    headers: tuple[Dataset, ...]
+    first: Dataset
+    missing: tuple[str, ...]
+
+    @property
+    def study_uid(self) -> str:
+        return str(self.headers[0].StudyInstanceUID)
+
+    @property
+    def series_uid(self) -> str:
+        return str(self.headers[0].SeriesInstanceUID)
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        return str(self.headers[0].FrameOfReferenceUID)
+
+
+def sources(scan: _core.Scan, slices: Sequence[Dataset], spare_frame_uid: str) -> Sources:
+    """The sources of ``scan``, whose slice ``i`` is ``slices[i]`` (pixels are not needed).
+
+    ``spare_frame_uid`` names the frame of reference when the source, against the standard, does
+    not. Raises ``ScanError`` when the files cannot be referenced.
+    """
+    if len(slices) != scan.shape_irc[0]:
+        raise ScanError(
+            f"{scan.path}: {scan.shape_irc[0]} slices in the scan, but {len(slices)} DICOM files"
+        )
+    missing = []
+    frame_uid = _uid(slices[0], "FrameOfReferenceUID")
+    if frame_uid is None:
+        missing.append("FrameOfReferenceUID")
+        frame_uid = spare_frame_uid
+    study_uid = _uid(slices[0], "StudyInstanceUID")
+    if study_uid is None:
+        raise ScanError(
+            f"{scan.path}: the files have no valid StudyInstanceUID to file anything under"
+        )
+    headers = tuple(
+        _header(scan, index, dataset, study_uid, frame_uid) for index, dataset in enumerate(slices)
+    )
+    return Sources(scan, headers, slices[0], tuple(missing))
+
+
+def carry_over(target: SOPClass, source: Sources) -> tuple[str, ...]:
+    """Copy patient and study into ``target`` as they are; the keywords that could not be copied."""
+    first = source.first
+    if "SpecificCharacterSet" in first:
+        target["SpecificCharacterSet"] = first["SpecificCharacterSet"]
+    target.copy_patient_and_study_information(first)
+    for keyword in _SINGLE:
+        if keyword in first:
+            target[keyword] = first[keyword]
+    lost = tuple(
+        element.keyword
+        for element in target
+        if element.tag in first and not _can_be_written(target, element.tag)
+    )
+    for keyword in lost:
+        del target[keyword]
+    for keyword in _ALWAYS:
+        if keyword not in target:
+            setattr(target, keyword, None)
+    target.StudyInstanceUID = source.study_uid
+    return lost
+
+
+def _header(
+    scan: _core.Scan, index: int, dataset: Dataset, study_uid: str, frame_uid: str
+) -> Dataset:
+    """What highdicom asks of a source image, from the file where it is there and whole."""
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"):
+        uid = _uid(dataset, keyword)
+        if uid is None:
+            raise ScanError(f"{scan.path}: slice {index} has no valid {keyword} to refer to")
+        setattr(header, keyword, uid)
+    header.StudyInstanceUID = study_uid
+    header.FrameOfReferenceUID = frame_uid
+    header.PositionReferenceIndicator = ""
+    header.Modality = "CT"
+    for keyword in _ALWAYS:
+        setattr(header, keyword, None)
+    geometry = scan.geometry
+    _, header.Rows, header.Columns = scan.shape_irc
+    direction = geometry.direction
+    columns = [[direction[3 * row + axis] for row in range(3)] for axis in range(3)]
+    header.ImageOrientationPatient = _decimals([*columns[0], *columns[1]])
+    header.ImagePositionPatient = _decimals(geometry.to_xyz((index, 0, 0)))
+    header.PixelSpacing = _decimals([geometry.spacing_mm[1], geometry.spacing_mm[0]])
+    thickness = _numbers(dataset, "SliceThickness") or [0.0]
+    header.SliceThickness = _decimals([thickness[0] or geometry.spacing_mm[2]])[0]
+    for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
+        # As the file says it, which the scan's geometry was made from and rounds.
+        own = _numbers(dataset, keyword)
+        if own is not None and len(own) == len(header[keyword].value):
+            header[keyword].value = _decimals(own)
+    for keyword in ("Manufacturer", "ManufacturerModelName"):
+        text = str(dataset.get(keyword, ""))
+        if text.isascii() and text.isprintable() and 0 < len(text) <= 64 and "\\" not in text:
+            setattr(header, keyword, text)
+    if str(dataset.get("LossyImageCompression", "")) == "01":
+        header.LossyImageCompression = "01"
+        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            if keyword in dataset:
+                header[keyword] = dataset[keyword]
+    return header
+
+
+def _uid(dataset: Dataset, keyword: str) -> str | None:
+    uid = UID(str(dataset.get(keyword, "")))
+    return str(uid) if uid and uid.is_valid else None
+
+
+def _numbers(dataset: Dataset, keyword: str) -> list[float] | None:
+    """The attribute's numbers, or None when it is absent or not all of it are numbers."""
+    value = dataset.get(keyword)
+    if value is None:
+        return None
+    try:
+        numbers = [float(one) for one in (value if isinstance(value, MultiValue) else [value])]
+    except (TypeError, ValueError):
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _decimals(numbers: Sequence[float]) -> list[DSfloat]:
+    """As decimal strings of at most 16 characters."""
+    return [DSfloat(format_number_as_ds(float(number))) for number in numbers]
+
+
+def _can_be_written(dataset: Dataset, tag: BaseTag) -> bool:
+    alone = Dataset()
+    alone.add(dataset[tag])
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    try:
+        write_dataset(buffer, alone, dataset.get("SpecificCharacterSet", "ISO_IR 6"))
+    except Exception:  # whatever a hostile value makes of pydicom: it stays behind
+        return False
+    return True
