@@ -44,10 +44,11 @@ OPENVINO = next(
 )
 DATA = ["diskcache>=5.6", "matplotlib>=3.8", "Pillow>=11", "scipy>=1.11"]
 TRAIN = [*EXPORT, *DATA, "lightning>=2.6", "tensorboard>=2.19", "torchmetrics>=1.6"]
+PICTURES = ["contourpy>=1.2", "Pillow>=11", "scipy>=1.11"]
+REPORT = [*PICTURES, "Jinja2>=3.1"]
 DICOM = [
-    "contourpy>=1.2",
+    *PICTURES,
     "highdicom>=0.28,<0.29",
-    "Pillow>=11",
     "pydicom>=3",
     "SimpleITK>=2.4",
 ]
@@ -58,17 +59,21 @@ EXTRAS = {
     "onnxruntime": ["onnxruntime>=1.20"],
     "export": EXPORT,
     "dicom": DICOM,
+    "pandas": ["pandas>=2.1"],
+    "report": REPORT,
     "evaluate": [*DATA, "safetensors>=0.4.5", "SimpleITK>=2.4"],
     "train": TRAIN,
     "test": [
         *TRAIN,
         *DICOM,
+        *REPORT,
         OPENVINO,
         "SimpleITK>=2.4",
         "clang-format==23.1.5",
         "clang-tidy==23.1.4",
         "jsonschema>=4.20",
         "mypy==2.4.1",
+        "pandas>=2.1",
         "pytest-timeout>=2.3",
         "pytest>=8",
         "ruff==0.17.6",

@@ -23,7 +23,7 @@ _INTERRUPTED = 130
 _OPTIONAL = (
     "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "matplotlib", "scipy", "diskcache",
     "PIL", "SimpleITK", "lightning", "torchmetrics", "tensorboard", "pydicom", "highdicom",
-    "contourpy",
+    "contourpy", "jinja2", "pandas",
 )  # fmt: skip
 
 

@@ -88,6 +88,11 @@ def write(
     picture[:] = np.asarray(image)
 
 
+def width_of(text: str, size: int) -> float:
+    """Pixels that a text is wide."""
+    return float(_font(size).getlength(text))
+
+
 def bar_mm(across_mm: float) -> int:
     """A round length for the scale bar of a picture this wide: about a fifth of it."""
     return max((bar for bar in _BARS_MM if bar <= across_mm / 4), default=_BARS_MM[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +18,7 @@ class Outlined(Protocol):
     @property
     def center_irc(self) -> tuple[float, float, float]: ...
 
-    @property
-    def mask_runs(self) -> str: ...
+    def runs(self) -> NDArray[np.int64]: ...
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,20 @@ class Box:
     inside: NDArray[np.bool_]
 
 
-def voxels_of(finding: Outlined, shape_irc: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Runs as rows (index, row, first col, columns). Raises ``DataError`` beyond the scan."""
-    try:
-        runs = np.array(
-            [[int(number) for number in run.split(":")] for run in finding.mask_runs.split()],
-            np.int64,
-        ).reshape(-1, 2)
-    except (ValueError, OverflowError) as error:
-        raise DataError("mask_runs is no list of OFFSET:LENGTH") from error
+def box_of(finding: Outlined, shape_irc: tuple[int, int, int]) -> Box:
+    """The smallest box around a finding. Raises ``DataError`` when the scan is too small for it."""
     _, rows, cols = shape_irc
-    offset, length = runs.T
+    offset, length = finding.runs().T
     col = offset % cols
     if (
-        not len(runs)
+        not len(offset)
         or (offset < 0).any()
         or (length < 1).any()
-        or (offset >= np.prod(shape_irc)).any()
+        or (offset >= math.prod(shape_irc)).any()
         or (col + length > cols).any()
     ):
-        raise DataError(f"mask_runs are none of a scan of {shape_irc}")
-    return np.stack([offset // (rows * cols), offset // cols % rows, col, length], axis=1)
-
-
-def box_of(finding: Outlined, shape_irc: tuple[int, int, int]) -> Box:
-    """The smallest box around a finding."""
-    runs = voxels_of(finding, shape_irc)
+        raise DataError(f"a finding's mask_runs are none of a scan of {shape_irc}")
+    runs = np.stack([offset // (rows * cols), offset // cols % rows, col, length], axis=1)
     index, row, col, length = runs.T
     first = (int(index.min()), int(row.min()), int(col.min()))
     last = (int(index.max()), int(row.max()), int((col + length).max()) - 1)
