@@ -1,0 +1,162 @@
+// The pictures: NiiVue with a scan and the findings' mask. Millimetres that come in and go out are LPS.
+import { DRAG_MODE, NVImage, SLICE_TYPE } from "@niivue/niivue";
+import { colourOf } from "./colours.js";
+import { Screen } from "./screen.js";
+import { SLICE_SHADER } from "./slice-shader.js";
+
+const VIEWS = {
+  all: SLICE_TYPE.MULTIPLANAR,
+  axial: SLICE_TYPE.AXIAL,
+  coronal: SLICE_TYPE.CORONAL,
+  sagittal: SLICE_TYPE.SAGITTAL,
+  render: SLICE_TYPE.RENDER,
+};
+// Left, top, width and height: nodules are read in axial pictures, so these are large.
+const ALL = [
+  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.62, 1] },
+  { sliceType: SLICE_TYPE.CORONAL, position: [0.62, 0, 0.38, 0.34] },
+  { sliceType: SLICE_TYPE.SAGITTAL, position: [0.62, 0.34, 0.38, 0.33] },
+  { sliceType: SLICE_TYPE.RENDER, position: [0.62, 0.67, 0.38, 0.33] },
+];
+// Grey in the planes, which ignore A. In 3-D only what lies between air and soft tissue of the window is
+// seen, faintly: the walls of lungs and vessels, so that the findings shine through.
+const COLOURS = {
+  R: [0, 90, 140, 205, 255], G: [0, 90, 140, 205, 255], B: [0, 90, 140, 205, 255],
+  A: [0, 0, 48, 0, 0], I: [0, 90, 140, 205, 255],
+};
+
+const CROSSHAIR_PERCENT = 0.2; // of the scan's width
+
+export class Stage {
+  #nv = new Screen({
+    logLevel: "warn",
+    isRadiologicalConvention: true,
+    sagittalNoseLeft: true,
+    showAllOrientationMarkers: true,
+    dragAndDropEnabled: false,
+    dragMode: DRAG_MODE.windowing,
+    backColor: [0, 0, 0, 1],
+    fontColor: [1, 0.85, 0.4, 1],
+    crosshairColor: [0.3, 0.9, 0.5, 0.8],
+    crosshairWidth: CROSSHAIR_PERCENT,
+    crosshairWidthUnit: "percent",
+    crosshairGap: 12,
+    show3Dcrosshair: true,
+    // NiiVue's own keys would fight with ours.
+    viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "",
+  });
+  #mask = null;
+  view = "all";
+
+  async attach(canvas, { onMove, onWindow, onLost }) {
+    if (!canvas.getContext("webgl2")) throw new Error("this browser has no WebGL 2");
+    canvas.addEventListener("webglcontextlost", onLost);
+    await this.#nv.attachToCanvas(canvas);
+    this.#nv.addColormap("ct", COLOURS);
+    this.#nv.setCustomSliceShader(SLICE_SHADER);
+    this.#nv.onLocationChange = () => onMove(this.place());
+    this.#nv.onIntensityChange = (volume) => onWindow(volume.cal_min, volume.cal_max);
+  }
+
+  get largestSide() {
+    return this.#nv.gl.getParameter(this.#nv.gl.MAX_3D_TEXTURE_SIZE);
+  }
+
+  async makeScan(buffer) {
+    return NVImage.new(buffer, "scan.nii", "ct");
+  }
+
+  async makeMask(buffer) {
+    return NVImage.new(buffer, "mask.nii", "gray");
+  }
+
+  // `mask` is null when there is no finding.
+  show(scan, mask) {
+    this.#mask = mask;
+    this.colourMask([], () => false);
+    for (const volume of mask ? [scan, mask] : [scan]) this.#nv.addVolume(volume);
+    this.#nv.flush();
+  }
+
+  // Colours the voxels of the findings that `isShown`; those of the others vanish.
+  colourMask(findings, isShown) {
+    if (!this.#mask) return;
+    const map = { R: [0], G: [0], B: [0], A: [0], I: [0] };
+    findings.forEach((finding, place) => {
+      const [r, g, b] = colourOf(finding, place);
+      const on = isShown(finding) ? 1 : 0;
+      map.R.push(on * r);
+      map.G.push(on * g);
+      map.B.push(on * b);
+      map.A.push(on * 255);
+      map.I.push(finding.mask_value);
+    });
+    this.#mask.setColormapLabel(map);
+    this.#nv.updateGLVolume();
+  }
+
+  // "fill", "outline" or "off".
+  styleMask(style) {
+    if (!this.#mask) return;
+    this.#nv.overlayOutlineWidth = style === "outline" ? 1.5 * devicePixelRatio : 0;
+    this.#nv.overlayAlphaShader = style === "fill" ? 0.45 : 0;
+    this.#nv.setOpacity(this.#nv.volumes.indexOf(this.#mask), style === "off" ? 0 : 1);
+  }
+
+  setWindow(level, width) {
+    const [scan] = this.#nv.volumes;
+    scan.cal_min = level - width / 2;
+    scan.cal_max = level + width / 2;
+    this.#nv.updateGLVolume();
+  }
+
+  setView(view) {
+    this.view = view;
+    if (view === "all") this.#nv.setCustomLayout(ALL);
+    else this.#nv.clearCustomLayout();
+    this.#nv.setSliceType(VIEWS[view]);
+  }
+
+  goTo([x, y, z]) {
+    this.#nv.scene.crosshairPos = this.#nv.mm2frac([-x, -y, z], 0, true);
+    this.#nv.createOnLocationChange();
+    this.#nv.drawScene();
+  }
+
+  // Steps of voxels towards the patient's left (or right), front, head.
+  step(left, front, head) {
+    this.#nv.moveCrosshairInVox(-left, front, head);
+  }
+
+  turn(azimuth, elevation) {
+    const { renderAzimuth, renderElevation } = this.#nv.scene;
+    this.#nv.setRenderAzimuthElevation(renderAzimuth + azimuth, renderElevation + elevation);
+  }
+
+  // Zooms the planes around the crosshair, and 3-D.
+  zoom(factor) {
+    const { scene } = this.#nv;
+    const old = scene.pan2Dxyzmm;
+    const scale = Math.min(Math.max(old[3] * factor, 0.5), 16);
+    const mm = this.#nv.frac2mm(scene.crosshairPos);
+    const pan = [0, 1, 2].map((i) => old[i] + (old[3] - scale) * mm[i]);
+    this.#nv.opts.crosshairWidth = CROSSHAIR_PERCENT / scale;
+    this.#nv.setPan2Dxyzmm([...pan, scale]);
+    this.#nv.setScale(Math.min(Math.max(scene.volScaleMultiplier * factor, 0.5), 8));
+  }
+
+  reset() {
+    this.#nv.opts.crosshairWidth = CROSSHAIR_PERCENT;
+    this.#nv.setPan2Dxyzmm([0, 0, 0, 1]);
+    this.#nv.setScale(1);
+    this.#nv.setRenderAzimuthElevation(180, 10);
+  }
+
+  // Where the crosshair is: millimetres LPS and the value there.
+  place() {
+    const [scan] = this.#nv.volumes;
+    const [x, y, z] = this.#nv.frac2mm(this.#nv.scene.crosshairPos, 0, true);
+    const voxel = scan.mm2vox([x, y, z]);
+    return { xyz: [-x, -y, z], hu: scan.getValue(...voxel) };
+  }
+}
