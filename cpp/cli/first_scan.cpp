@@ -28,7 +28,7 @@ Result FirstScan::run(Runner& runner, const ProgressCallback& progress) {
   const Read read = read_.get();
   progress({Stage::read, 1, 1});
   Result result = runner.run(read.volume, progress);
-  result.timings_s.read = read.seconds;
+  result.timings_s.read += read.seconds;
   result.timings_s.total += read.seconds;
   return result;
 }

@@ -152,7 +152,24 @@ py::list selfcheck_list(const std::filesystem::path& bundle, const std::string& 
 }
 
 void bind_result(py::module_& m) {
+  m.def(
+      "read_results",
+      [](const std::filesystem::path& path) {
+        const py::gil_scoped_release no_gil;
+        return read_results(path);
+      },
+      py::arg("path"), "The results of a file, one object or one a line. Raises DataError.");
+  m.def(
+      "require_same_scan",
+      [](const Result& result, const Volume& scan) {
+        const py::gil_scoped_release no_gil;
+        require_same_scan(result, scan);
+      },
+      py::arg("result"), py::arg("scan"), "Raises UsageError naming what differs.");
   py::class_<Result>(m, "Result", "What a run found; masks are made when asked for.")
+      .def_property_readonly(
+          "lists_candidates",
+          [](const Result& r) { return r.candidates.size() == r.candidate_count; })
       .def(
           "to_json", [](const Result& r, bool all) { return to_json(r, {.all_candidates = all}); },
           py::arg("all_candidates"))

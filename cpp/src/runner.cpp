@@ -6,6 +6,7 @@
 #include <span>
 
 #include "bundle/bundle.hpp"
+#include "io/hu_crc32.hpp"
 #include "networks.hpp"
 #include "peak_memory.hpp"
 #include "pipeline/classify.hpp"
@@ -82,7 +83,7 @@ class Runner::Impl {
     report(progress, Stage::read, 1, 1);
     const double read_s = watch.lap();
     Result result = run_volume(volume, progress);
-    result.timings_s.read = read_s;
+    result.timings_s.read += read_s;
     result.timings_s.total += read_s;
     return result;
   }
@@ -101,6 +102,8 @@ class Runner::Impl {
 
     report(progress, Stage::region, 0, 1);
     const Tick tick = [&] { report(progress, Stage::region, 0, 1); };
+    result.hu_crc32 = hu_crc32(stored, {.count = threads_, .tick = tick});
+    result.timings_s.read = watch.lap();
     const Orientation orientation =
         settings.orient_to_lps ? nearest_lps(stored.geometry) : Orientation{};
     const Volume volume = orient(stored, orientation, tick);
@@ -110,14 +113,15 @@ class Runner::Impl {
     report(progress, Stage::region, 1, 1);
     result.timings_s.region = watch.lap();
 
-    const RunMask mask = segment(volume, region, loaded_.networks.at("segmentation"),
-                                 settings.segment, step_of(Stage::segment));
+    Segmented segmented = segment(volume, region, loaded_.networks.at("segmentation"),
+                                  settings.segment, step_of(Stage::segment));
+    result.slices = slices_of(std::move(segmented.highest), orientation);
     result.timings_s.segment = watch.lap();
 
     report(progress, Stage::group, 0, 1);
     GroupOptions group_options = settings.group;
     if (region) group_options.keep_centre = [&](const Irc& c) { return region->contains(c); };
-    Grouped grouped = group(mask, volume, group_options);
+    Grouped grouped = group(segmented.mask, volume, group_options);
     report(progress, Stage::group, 1, 1);
     result.timings_s.group = watch.lap();
 
@@ -126,14 +130,14 @@ class Runner::Impl {
     const std::vector<double> probabilities =
         classify(volume, centres, loaded_.networks.at("classification"), settings.classify,
                  step_of(Stage::classify));
-    add_findings(grouped.components, probabilities, orientation, result);
+    result.masks = std::make_shared<const Masks>(
+        Masks{orientation, stored.geometry.shape, std::move(grouped.runs), std::move(region)});
+    add_findings(grouped.components, probabilities, result);
     result.timings_s.classify = watch.lap();
 
     rate_malignancy(volume, centres, step_of(Stage::malignancy), result);
     result.timings_s.malignancy = watch.lap();
 
-    result.masks = std::make_shared<const Masks>(
-        Masks{orientation, stored.geometry.shape, std::move(grouped.runs), std::move(region)});
     result.peak_rss_mb = peak_rss_mb();
     result.timings_s.total = total.lap();
     return result;
@@ -171,21 +175,30 @@ class Runner::Impl {
     return region;
   }
 
-  void add_findings(const std::vector<Component>& components,
-                    const std::vector<double>& probabilities, const Orientation& orientation,
-                    Result& result) const {
+  // Slices are counted along the stored axis, and the networks may have seen its end first.
+  static SliceProbabilities slices_of(std::vector<double> highest, const Orientation& orientation) {
+    if (orientation.flip[0]) std::ranges::reverse(highest);
+    return {orientation.axis[0], std::move(highest)};
+  }
+
+  static void add_findings(const std::vector<Component>& components,
+                           const std::vector<double>& probabilities, Result& result) {
+    const Masks& masks = *result.masks;
+    std::vector<std::vector<MaskRun>> runs = stored_runs(masks, components.size());
     for (std::size_t k = 0; k < components.size(); ++k) {
       const Component& c = components[k];
       Finding f;
       f.label = c.label;
-      f.center_irc = orientation.to_stored(c.center, result.geometry.shape);
+      f.center_irc = masks.orientation.to_stored(c.center, result.geometry.shape);
       f.center_xyz_mm = result.geometry.to_xyz(f.center_irc);
       f.probability = probabilities[k];
       f.volume_mm3 = c.volume_mm3;
       f.diameter_mm = sphere_diameter(c.volume_mm3);
       f.voxels = c.voxels;
-      result.candidates.push_back(f);
+      f.mask_runs = std::move(runs[c.label - 1]);
+      result.candidates.push_back(std::move(f));
     }
+    result.candidate_count = components.size();
   }
 
   // Rates the candidates above the threshold, then lists them by falling probability.

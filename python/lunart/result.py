@@ -6,14 +6,15 @@ The native core writes the JSON; these classes only give its parts names and typ
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from lunart import _core
+from lunart import _core
+from lunart.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,36 @@ class Finding:
     diameter_mm: float
     volume_mm3: float
     voxels: int
+    #: The voxels with its label in the mask, as the JSON has them; :meth:`runs` parses it.
+    mask_runs: str
+
+    def runs(self) -> NDArray[np.int64]:
+        """The finding's voxels, (runs, 2): offset in the flattened scan as stored, and length.
+
+        Offsets rise, and no run crosses the end of a row.
+        """
+        numbers = np.array(self.mask_runs.replace(":", " ").split(), np.int64)
+        return numbers.reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class SliceProbabilities:
+    """The highest segmentation probability in the lung region of each slice.
+
+    ``axis`` of the scan as stored is the one that the networks took slices along: 0 index, 1 row,
+    2 col.
+    """
+
+    axis: int
+    probability: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class ScanInfo:
-    """The scan as stored: voxels by (index, row, col), millimetres by x, y, z."""
+    """The scan as stored: voxels by (index, row, col), millimetres by x, y, z.
+
+    ``hu_crc32`` is the checksum of its voxels, see docs/result.md.
+    """
 
     path: str | None
     series_uid: str | None
@@ -45,6 +71,7 @@ class ScanInfo:
     spacing_mm: tuple[float, float, float]
     origin_mm: tuple[float, float, float]
     direction: tuple[float, ...]
+    hu_crc32: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +116,7 @@ class RunWarning:
 
 
 class Result:
-    """What a run found. Masks are made when they are asked for."""
+    """What a run found, or :meth:`load` read. Masks are made when they are asked for."""
 
     def __init__(self, core: _core.Result, *, all_candidates: bool) -> None:
         self._core = core
@@ -107,12 +134,27 @@ class Result:
             if all_candidates
             else None
         )
+        self.slices: SliceProbabilities = _typed(SliceProbabilities, self._data["slices"])
         self.timings_s = Timings(**self._data["timings_s"])
         self.peak_rss_mb: float = self._data["peak_rss_mb"]
         self.warnings = tuple(RunWarning(**entry) for entry in self._data["warnings"])
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Result:
+        """The result that ``luna_infer --json`` or :meth:`to_json` wrote into a file.
+
+        Raises ``DataError`` naming the file, the key and the value when it is anything else.
+        """
+        results = load_results(path)
+        if len(results) != 1:
+            raise DataError(
+                f"{path}: holds {len(results)} results, one a line; expected one "
+                "(lunart.result.load_results reads them all)"
+            )
+        return results[0]
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON of ``lunart.result/1`` as a dictionary of its own."""
+        """The JSON of ``lunart.result/2`` as a dictionary of its own."""
         copy: dict[str, Any] = json.loads(self.to_json())
         return copy
 
@@ -131,12 +173,18 @@ class Result:
 
     @property
     def threshold_mask(self) -> NDArray[np.uint8]:
-        """1 where the segmentation exceeded its threshold, before erosion."""
+        """1 where the segmentation exceeded its threshold, before erosion.
+
+        A stored result does not hold it: ``UsageError``.
+        """
         return self._core.threshold_mask()
 
     @property
     def region(self) -> NDArray[np.uint8]:
-        """1 inside the lung region (everywhere when the region was off)."""
+        """1 inside the lung region (everywhere when the region was off).
+
+        A stored result does not hold it: ``UsageError``.
+        """
         return self._core.region_mask()
 
     def write_mask(self, path: str) -> None:
@@ -154,6 +202,24 @@ class Result:
         return (
             f"<lunart.Result: {len(self.nodules)} nodules among {self.candidate_count} candidates>"
         )
+
+
+def load_results(path: str | os.PathLike[str]) -> list[Result]:
+    """The results of a file: one, or one a line as ``luna_infer`` writes for several scans.
+
+    Raises ``DataError`` when it holds anything else.
+    """
+    found = _core.read_results(os.fspath(path))
+    return [Result(one, all_candidates=one.lists_candidates) for one in found]
+
+
+def require_same_scan(result: Result, scan: _core.Scan) -> None:
+    """Raise ``UsageError`` naming what differs when a result does not belong to a scan.
+
+    Shape, spacing, origin, direction (beyond what file formats round), series UID when both are
+    known, and the checksum of the voxels.
+    """
+    _core.require_same_scan(result._core, scan)
 
 
 def _typed(cls: type[Any], entry: dict[str, Any]) -> Any:

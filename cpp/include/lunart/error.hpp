@@ -17,7 +17,7 @@ enum class Errc {
   engine,       // the engine is not built, not installed, of another version, or failed
   check,        // a check ran and the numbers were wrong
   output,       // a result could not be written
-  data,         // a data set is incomplete, contradicts itself, or leaks; only Python raises it
+  data,         // a data set or a stored result is incomplete, contradicts itself, or leaks
   interrupted,  // the user or the calling program asked to stop
   internal,     // anything else: a defect of lunart
 };

@@ -14,9 +14,12 @@ struct ReportOptions {
   bool all_candidates{false};  // list every candidate, not only the nodules
 };
 
-// lunart.result/1 (docs/result.schema.json), indented.
+// lunart.result/2 (docs/result.schema.json), indented.
 [[nodiscard]] LUNART_API std::string to_json(const Result& result,
                                              const ReportOptions& options = {});
+// The results that to_json wrote into a file: one object, or one a line. Throws Errc::data naming
+// the file, the key and the value when it holds anything else.
+[[nodiscard]] LUNART_API std::vector<Result> read_results(const std::filesystem::path& path);
 // LUNA16's submission form: seriesuid,coordX,coordY,coordZ,probability. `header` starts a file.
 [[nodiscard]] LUNART_API std::string to_csv(const Result& result,
                                             const ReportOptions& options = {});

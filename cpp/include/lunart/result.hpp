@@ -10,9 +10,16 @@
 
 #include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
+#include "lunart/volume.hpp"
 #include "lunart/warning.hpp"
 
 namespace lunart {
+
+// Voxels of one row, counted in the flattened scan as stored: (index, row, col) in C order.
+struct MaskRun {
+  std::uint64_t offset{}, length{};
+  friend bool operator==(const MaskRun&, const MaskRun&) = default;
+};
 
 // A candidate, and when its probability exceeds the threshold a nodule.
 struct Finding {
@@ -24,6 +31,13 @@ struct Finding {
   double diameter_mm{};              // of the sphere with that volume
   double volume_mm3{};               // grown back inside the thresholded mask
   std::uint64_t voxels{};            // of the eroded component, as the book counts
+  std::vector<MaskRun> mask_runs;    // its voxels in the label mask, by rising offset
+};
+
+// Where along the scan the segmentation answered how high.
+struct SliceProbabilities {
+  int axis{};  // of the stored scan, along which the networks took slices: 0 index, 1 row, 2 col
+  std::vector<double> probability;  // highest in the lung region of each slice; 0 without region
 };
 
 struct Timings {  // seconds; `total` runs from opening the scan to the finished result
@@ -45,24 +59,35 @@ class Masks;
 struct Result {
   std::string path, series_uid;  // empty: from memory, unknown
   Geometry geometry;
+  std::uint32_t hu_crc32{};  // of the voxels as stored, see docs/result.md
   std::string bundle_name, bundle_sha256;
   EngineInfo engine;
   double threshold{};
-  std::vector<Finding> nodules;     // by falling probability
-  std::vector<Finding> candidates;  // all, in raster order; nodules among them
+  std::vector<Finding> nodules;  // by falling probability
+  // All, in raster order; nodules among them. Empty in a result that was read from a file that does
+  // not list them.
+  std::vector<Finding> candidates;
+  std::size_t candidate_count{};
+  SliceProbabilities slices;
   Timings timings_s;
   double peak_rss_mb{};
   std::vector<Warning> warnings;
-  std::shared_ptr<const Masks> masks;
+  std::shared_ptr<const Masks> masks;  // null in a result that was read from a file
 };
 
 // One value a voxel in (index, row, col) order of the scan as stored.
 // The labels of `findings` (everything else 0); values are Finding::label.
 [[nodiscard]] LUNART_API std::vector<std::uint32_t> label_mask(
     const Result& result, const std::vector<Finding>& findings);
-// 1 where the probability exceeded the segmentation threshold, before erosion.
+// 1 where the probability exceeded the segmentation threshold, before erosion. Like region_mask it
+// throws Errc::usage for a result that was read from a file, which does not hold it.
 [[nodiscard]] LUNART_API std::vector<std::uint8_t> threshold_mask(const Result& result);
 // 1 inside the lung region; all 1 when the region was off.
 [[nodiscard]] LUNART_API std::vector<std::uint8_t> region_mask(const Result& result);
+
+// Throws Errc::usage naming everything that differs when the result is of another scan: shape,
+// spacing, origin, direction (beyond what file formats round), series UID (when both are known) or
+// the voxels' checksum.
+LUNART_API void require_same_scan(const Result& result, const Volume& scan);
 
 }  // namespace lunart

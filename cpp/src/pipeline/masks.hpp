@@ -29,10 +29,15 @@ class StoredLayout {
     return static_cast<std::size_t>(start_ + index * index_step_ + row * row_step_ +
                                     col * col_step_);
   }
+  [[nodiscard]] std::int64_t col_step() const noexcept { return col_step_; }
 
  private:
   std::int64_t start_, index_step_, row_step_, col_step_;
 };
+
+// The runs of each label from 1 to `labels` in the stored scan, by rising offset, none beyond the
+// end of a row.
+[[nodiscard]] std::vector<std::vector<MaskRun>> stored_runs(const Masks& masks, std::size_t labels);
 
 // The stored scan's array with `value_of(label)` at every voxel above the threshold, 0 elsewhere.
 template <class T, class ValueOf>

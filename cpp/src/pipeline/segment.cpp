@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -37,6 +38,34 @@ std::vector<RowRun> runs_above(const std::vector<float>& probability, const Box&
     }
   }
   return found;
+}
+
+// The largest of numbers that are not negative, else 0. Their bits order as they do, and only of
+// integers the compiler makes vectors.
+float highest_of(const float* from, std::int64_t n) {
+  std::int32_t most = 0;
+  for (std::int64_t k = 0; k < n; ++k) most = std::max(most, std::bit_cast<std::int32_t>(from[k]));
+  return std::bit_cast<float>(most);
+}
+
+// The highest probability of a box within the region, where the box is exact; so it depends neither
+// on how boxes were cut nor on what they show around the region.
+float highest_in(const std::optional<LungRegion>& region, const SliceBox& of, const Box& exact,
+                 const std::vector<float>& probability) {
+  float most = 0;
+  for (std::int64_t r = exact.row; r < exact.row + exact.rows; ++r) {
+    const float* const line = probability.data() + (r - of.box.row) * of.box.cols - of.box.col;
+    const std::int64_t end = exact.col + exact.cols;
+    const std::int64_t step = region ? region->block.col : exact.cols;
+    for (std::int64_t c = exact.col; c < end;) {
+      const std::int64_t next = std::min(end, region ? (c / step + 1) * step : end);
+      if (!region || region->contains(of.index, r, c)) {
+        most = std::max(most, highest_of(line + c, next - c));
+      }
+      c = next;
+    }
+  }
+  return most;
 }
 
 // Believes a box where it is exact, and elsewhere where nothing better is known.
@@ -143,16 +172,21 @@ void fill_input(const Volume& volume, std::int64_t index, const Box& box, const 
       volume.hu);
 }
 
-RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
-                const Network& network, const SegmentOptions& options,
-                const std::function<void(std::size_t, std::size_t)>& step) {
+Segmented segment(const Volume& volume, const std::optional<LungRegion>& region,
+                  const Network& network, const SegmentOptions& options,
+                  const std::function<void(std::size_t, std::size_t)>& step) {
+  struct Answer {
+    std::vector<RowRun> runs;
+    float highest{};
+  };
   const IrcIndex& scan = volume.geometry.shape;
+  std::vector<double> highest(static_cast<std::size_t>(scan.index));
   const std::vector<SliceBox> boxes = slice_boxes(scan, region, options.boxes);
   Known known(scan);
   std::vector<std::vector<float>> inputs(static_cast<std::size_t>(network.lanes));
   const auto run = [&](const std::vector<SliceBox>& these,
                        const std::function<void(std::size_t)>& finished) {
-    in_lanes<std::vector<RowRun>>(
+    in_lanes<Answer>(
         network.lanes, these.size(),
         [&](std::size_t lane, std::size_t k) {
           const auto& [index, box] = these[k];
@@ -163,10 +197,15 @@ RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
           const std::vector<Tensor> outputs = network.run({shape, input});
           require_shape(outputs, box);
           require_numbers(outputs[0].data);
-          return runs_above(outputs[0].data, box, scan, static_cast<float>(options.threshold));
+          const std::vector<float>& probability = outputs[0].data;
+          return Answer{
+              runs_above(probability, box, scan, static_cast<float>(options.threshold)),
+              highest_in(region, these[k], exact_part(box, scan, options.boxes), probability)};
         },
-        [&](std::size_t k, const std::vector<RowRun>& found) {
-          take(these[k], found, options.boxes, known);
+        [&](std::size_t k, const Answer& found) {
+          take(these[k], found.runs, options.boxes, known);
+          double& slice = highest[static_cast<std::size_t>(these[k].index)];
+          slice = std::max(slice, static_cast<double>(found.highest));
           finished(k);
         });
   };
@@ -190,7 +229,7 @@ RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
       run(slice_boxes(scan, more, options.boxes), [&](std::size_t) { step(slices, slices); });
     }
   }
-  return runs_of(known.mask);
+  return {runs_of(known.mask), std::move(highest)};
 }
 
 }  // namespace lunart

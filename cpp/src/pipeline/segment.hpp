@@ -27,11 +27,16 @@ struct SegmentOptions {
 void fill_input(const Volume& volume, std::int64_t index, const Box& box,
                 const SegmentOptions& options, std::vector<float>& input);
 
+struct Segmented {
+  RunMask mask;
+  std::vector<double> highest;  // probability in the region of each slice; 0 where it has none
+};
+
 // The mask of what is above the threshold: of the scan, or of boxes around a region, in which every
 // candidate that has a voxel in the region is the same as without boxes. `step(done, total)` counts
 // slices, is called before the first and after each, and may throw.
-[[nodiscard]] RunMask segment(const Volume& volume, const std::optional<LungRegion>& region,
-                              const Network& network, const SegmentOptions& options,
-                              const std::function<void(std::size_t, std::size_t)>& step);
+[[nodiscard]] Segmented segment(const Volume& volume, const std::optional<LungRegion>& region,
+                                const Network& network, const SegmentOptions& options,
+                                const std::function<void(std::size_t, std::size_t)>& step);
 
 }  // namespace lunart

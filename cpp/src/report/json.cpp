@@ -1,7 +1,10 @@
-// lunart.result/1: the one spelling of a result for machines. Python parses this text.
+// lunart.result/2: the one spelling of a result for machines. Python parses this text.
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "lunart/error.hpp"
 #include "lunart/report.hpp"
 #include "report/json_parts.hpp"
 
@@ -18,6 +21,21 @@ Json array_of(const IrcIndex& v) {
   return {v.index, v.row, v.col};
 }
 
+std::string hex_of(std::uint32_t crc) {
+  std::array<char, 9> text{};
+  std::snprintf(text.data(), text.size(), "%08x", crc);
+  return text.data();
+}
+
+std::string text_of(const std::vector<MaskRun>& runs) {
+  std::string text;
+  for (const MaskRun& run : runs) {
+    if (!text.empty()) text += ' ';
+    text += std::to_string(run.offset) + ":" + std::to_string(run.length);
+  }
+  return text;
+}
+
 Json json_of(const Finding& f) {
   return {{"label", f.label},
           {"center_xyz_mm", array_of(f.center_xyz_mm)},
@@ -26,7 +44,16 @@ Json json_of(const Finding& f) {
           {"malignancy", f.malignancy ? Json(*f.malignancy) : Json(nullptr)},
           {"diameter_mm", f.diameter_mm},
           {"volume_mm3", f.volume_mm3},
-          {"voxels", f.voxels}};
+          {"voxels", f.voxels},
+          {"mask_runs", text_of(f.mask_runs)}};
+}
+
+// Six digits: what is left of a float's beyond them differs from one engine to the next.
+Json json_of(const SliceProbabilities& s) {
+  constexpr double kSteps = 1e6;
+  Json list = Json::array();
+  for (const double p : s.probability) list.push_back(std::round(p * kSteps) / kSteps);
+  return {{"axis", s.axis}, {"probability", list}};
 }
 
 Json list_of(const std::vector<Finding>& findings) {
@@ -37,22 +64,32 @@ Json list_of(const std::vector<Finding>& findings) {
 
 }  // namespace
 
+void require_listed(const Result& r, const ReportOptions& options) {
+  if (!options.all_candidates || r.candidates.size() == r.candidate_count) return;
+  throw Error(Errc::usage, "the stored result lists only its nodules, not its " +
+                               std::to_string(r.candidate_count) +
+                               " candidates; run the scan with --all-candidates");
+}
+
 std::string to_json(const Result& r, const ReportOptions& options) {
   const Timings& t = r.timings_s;
-  Json json{{"schema", "lunart.result/1"},
+  Json json{{"schema", kResultSchema},
             {"scan",
              {{"path", text_or_null(r.path)},
               {"series_uid", text_or_null(r.series_uid)},
               {"shape_irc", array_of(r.geometry.shape)},
               {"spacing_mm", array_of(r.geometry.spacing)},
               {"origin_mm", array_of(r.geometry.origin)},
-              {"direction", r.geometry.direction}}},
+              {"direction", r.geometry.direction},
+              {"hu_crc32", hex_of(r.hu_crc32)}}},
             {"bundle", {{"name", r.bundle_name}, {"sha256", r.bundle_sha256}}},
             {"engine", json_of(r.engine)},
             {"threshold", r.threshold},
             {"nodules", list_of(r.nodules)},
-            {"candidate_count", r.candidates.size()}};
+            {"candidate_count", r.candidate_count}};
+  require_listed(r, options);
   if (options.all_candidates) json["candidates"] = list_of(r.candidates);
+  json["slices"] = json_of(r.slices);
   json["timings_s"] = {{"load", t.load},
                        {"read", t.read},
                        {"region", t.region},
