@@ -22,6 +22,7 @@ from highdicom.sr import (
     ReferencedSegment,
     RelationshipTypeValues,
     Scoord3DContentItem,
+    SourceImageForSegmentation,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
@@ -96,7 +97,7 @@ def _group(
     side = terms.SIDES[nodule.side] if nodule.side is not None else None
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(nodule.tracking_uid, nodule.name),
-        referenced_segment=ReferencedSegment.from_segmentation(seg, nodule.number),
+        referenced_segment=_segment(nodule, source, seg),
         finding_category=terms.ABNORMAL,
         finding_type=terms.NODULE,
         finding_sites=[FindingSite(terms.LUNG, laterality=side)],
@@ -114,6 +115,19 @@ def _group(
         )
     )
     return group
+
+
+def _segment(nodule: Nodule, source: Sources, seg: Segmentation) -> ReferencedSegment:
+    # highdicom's from_segmentation fails where a segmentation has but one segment (0.28).
+    images = [source.headers[index] for index in nodule.slices]
+    return ReferencedSegment(
+        sop_class_uid=seg.SOPClassUID,
+        sop_instance_uid=seg.SOPInstanceUID,
+        segment_number=nodule.number,
+        source_images=[
+            SourceImageForSegmentation(image.SOPClassUID, image.SOPInstanceUID) for image in images
+        ],
+    )
 
 
 def _nothing_found(source: Sources, maker: Maker) -> MeasurementsAndQualitativeEvaluations:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from lunart import _core
 from lunart.dicom_out.uids import Uids
 from lunart.report.places import Lungs
@@ -14,12 +16,16 @@ from lunart.result import Finding, Result
 
 @dataclass(frozen=True)
 class Nodule:
-    """``number`` counts from 1 in the result's order; it is the segment's number too."""
+    """``number`` counts from 1 in the result's order; it is the segment's number too.
+
+    ``slices`` are the indices of the scan's slices that its voxels are in.
+    """
 
     number: int
     finding: Finding
     tracking_uid: str
     side: Literal["left", "right"] | None
+    slices: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -39,6 +45,7 @@ class Nodule:
 
 def nodules(result: Result, scan: _core.Scan, series_uid: str, uids: Uids) -> list[Nodule]:
     """The result's nodules, numbered. A tracking UID is the same whenever the result is written."""
+    _, rows, cols = scan.shape_irc
     lungs = Lungs.find(*coarse(scan)) if result.nodules else None
     return [
         Nodule(
@@ -48,6 +55,7 @@ def nodules(result: Result, scan: _core.Scan, series_uid: str, uids: Uids) -> li
                 "finding", series_uid, result.bundle.sha256, *map(repr, finding.center_xyz_mm)
             ),
             _side(lungs, finding),
+            tuple(np.unique(finding.runs()[:, 0] // (rows * cols)).tolist()),
         )
         for number, finding in enumerate(result.nodules, 1)
     ]
