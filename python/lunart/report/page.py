@@ -21,6 +21,8 @@ from lunart import _core
 from lunart.report.contents import Contents, Shown
 from lunart.report.drawing import Picture, png
 from lunart.report.pictures import LUNG_WINDOW_HU, Plane
+from lunart.report.places import Place
+from lunart.result import Result
 
 DISCLAIMER = (
     "Research software, no medical device: not for diagnosis or for decisions about a patient."
@@ -125,19 +127,24 @@ def counted(count: int, name: str) -> str:
 
 def summary(it: Contents) -> str:
     """One line: how many, and the most probable."""
-    among = f"among {counted(it.result.candidate_count, 'candidate')}"
-    if not it.nodules:
+    return summary_of(it.result, it.nodules[0].place if it.nodules else None)
+
+
+def summary_of(result: Result, first_place: Place | None) -> str:
+    """The same; ``first_place`` is where the most probable nodule lies, where that is known."""
+    among = f"among {counted(result.candidate_count, 'candidate')}"
+    if not result.nodules:
         return f"No nodule found {among}."
-    first = it.nodules[0]
-    rated = first.finding.malignancy
-    return (
-        f"{counted(len(it.nodules), 'nodule')} found {among}. "
-        f"{'The' if len(it.nodules) == 1 else 'The most probable'}"
-        f"{' nodule' if len(it.nodules) == 1 else ''}: "
-        f"{decimals(first.finding.diameter_mm, 1)} mm, {first.place}, "
-        f"probability {probability(first.finding.probability)}"
-        + ("." if rated is None else f", malignancy {probability(rated)}.")
-    )
+    first = result.nodules[0]
+    words = [
+        f"{decimals(first.diameter_mm, 1)} mm",
+        *([] if first_place is None else [str(first_place)]),
+        f"probability {probability(first.probability)}",
+        *([] if first.malignancy is None else [f"malignancy {probability(first.malignancy)}"]),
+    ]
+    most = "The nodule" if len(result.nodules) == 1 else "The most probable"
+    found = f"{counted(len(result.nodules), 'nodule')} found {among}"
+    return f"{found}. {most}: {', '.join(words)}."
 
 
 def _through(plane: Plane) -> str:
