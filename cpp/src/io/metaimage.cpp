@@ -157,7 +157,8 @@ Volume read_metaimage(const std::filesystem::path& path, const Tick& tick) {
           .hu = hu.hu(),
           .storage = hu.storage(),
           .series_uid = header.series_uid,
-          .path = path.string()};
+          .path = path.string(),
+          .warnings = {}};
 }
 
 }  // namespace lunart
