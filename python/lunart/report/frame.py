@@ -18,7 +18,7 @@ def frame_of(result: Result) -> pandas.DataFrame:
     Raises ``EngineError`` when pandas is not installed.
     """
     try:
-        import pandas  # type: ignore[import-untyped]
+        import pandas
     except ModuleNotFoundError as error:
         if error.name != "pandas":
             raise

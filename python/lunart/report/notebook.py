@@ -6,10 +6,12 @@ Colours are the notebook's own, so that it is readable in light and dark ones.
 from __future__ import annotations
 
 from lunart import _core
+from lunart.errors import LunartError
+from lunart.report.again import Again
 from lunart.report.contents import Shown, contents_of, drawn
 from lunart.report.page import DISCLAIMER, environment, summary_of
 from lunart.report.places import Place
-from lunart.result import Result
+from lunart.result import Result, require_same_scan
 
 #: A notebook is saved with its pictures.
 MOST_PICTURES = 6
@@ -36,3 +38,16 @@ def fragment(result: Result, scan: _core.Scan | None, note: str = "") -> str:
             disclaimer=DISCLAIMER,
         )
     )
+
+
+def view(result: Result, again: Again | None) -> str:
+    """The HTML that Jupyter shows; never raises, since a notebook would show nothing at all."""
+    scan, note = None, "The scan is not at hand: result.attach_scan(scan) adds pictures."
+    if again is not None:
+        try:
+            scan = again()
+            if scan is not None:
+                require_same_scan(result, scan)
+        except (LunartError, OSError) as error:
+            scan, note = None, f"No pictures: {error}"
+    return fragment(result, scan, "" if scan is not None else note)
