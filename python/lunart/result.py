@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lunart import _core
 from lunart.errors import DataError
+from lunart.report.again import Again, Source, again
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ class Result:
         self.timings_s = Timings(**self._data["timings_s"])
         self.peak_rss_mb: float = self._data["peak_rss_mb"]
         self.warnings = tuple(RunWarning(**entry) for entry in self._data["warnings"])
+        self._again: Again | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Result:
@@ -192,8 +198,42 @@ class Result:
         self._core.write_label_mask(path, self._all)
 
     def write_region(self, path: str) -> None:
-        """Write the lung region as ``.mhd`` or ``.mha`` in the scan's geometry."""
+        """Write the lung region (.mhd, .mha, .nii, .nii.gz) in the scan's geometry."""
         self._core.write_region_mask(path)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row for each listed finding, by falling probability; also empty, columns have types.
+
+        Raises ``EngineError`` when pandas is not installed.
+        """
+        from lunart.report.frame import frame_of
+
+        return frame_of(self)
+
+    def attach_scan(self, scan: _core.Scan | str | os.PathLike[str]) -> Result:
+        """Say which scan (or its file) the result is of, so that a notebook can show pictures.
+
+        A fresh result knows while its file or array is still there. Returns the result itself;
+        raises ``UsageError`` when it is another scan.
+        """
+        from lunart.reading import read_scan
+
+        held = scan if isinstance(scan, _core.Scan) else read_scan(scan)
+        require_same_scan(self, held)
+        self._again = lambda: held
+        return self
+
+    def remember(self, source: Source, read: Callable[[Source], _core.Scan]) -> None:
+        """Remember how to read the scan once more; an array or image is not kept alive for it."""
+        self._again = again(source, read)
+
+    def _repr_html_(self) -> str | None:
+        """For Jupyter: table and pictures of the nodules; None without ``lunart[report]``."""
+        try:
+            from lunart.report.notebook import view
+        except ModuleNotFoundError:
+            return None
+        return view(self, self._again)
 
     def __str__(self) -> str:
         return self._core.to_table(self._all)
