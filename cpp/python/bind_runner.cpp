@@ -73,7 +73,7 @@ Volume scan_of(const py::array& given, const Geometry& geometry, std::string ser
     throw Error(Errc::scan, "the array's shape is not the geometry's");
   }
   const py::array array = py::array::ensure(given, py::array::c_style);
-  Volume volume{geometry, {}, {}, std::move(series_uid), std::move(path)};
+  Volume volume{geometry, {}, {}, std::move(series_uid), std::move(path), {}};
   if (*element == Element::int16) {
     volume.hu = std::span(static_cast<const std::int16_t*>(array.data()),
                           static_cast<std::size_t>(array.size()));
