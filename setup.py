@@ -63,6 +63,7 @@ EXTRAS = {
     "report": REPORT,
     "evaluate": [*DATA, "safetensors>=0.4.5", "SimpleITK>=2.4"],
     "train": TRAIN,
+    "view": ["SimpleITK>=2.4"],
     "test": [
         *TRAIN,
         *DICOM,
@@ -74,6 +75,7 @@ EXTRAS = {
         "jsonschema>=4.20",
         "mypy==2.4.1",
         "pandas>=2.1",
+        "playwright>=1.50",
         "pytest-timeout>=2.3",
         "pytest>=8",
         "ruff==0.17.6",

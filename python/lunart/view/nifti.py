@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,6 @@ def _label_pieces(
         yield _bytes_of(plane[:: step[1], :: step[2]], runs.dtype.str)
 
 
-def _bytes_of(plane: NDArray[np.generic], dtype: str) -> memoryview:
+def _bytes_of(plane: NDArray[Any], dtype: str) -> memoryview:
     """The plane's bytes; those of the scan itself, without a copy, where they are as wanted."""
-    return memoryview(np.ascontiguousarray(plane, dtype)).cast("B")
+    return np.ascontiguousarray(plane, dtype).data.cast("B")

@@ -1,0 +1,136 @@
+"""The program ``luna-view``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from lunart.cli import Parser, run, say
+from lunart.reading import read_scan
+from lunart.result import Result, require_same_scan
+from lunart.view.assets import load_assets
+from lunart.view.document import Document
+from lunart.view.server import Content, ViewServer
+
+PROG = "luna-view"
+_POLL_S = 0.2
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class _StopError(Exception):
+    """Somebody asked for the end, or nobody looks any more; the text says which."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``luna-view``."""
+    made = Parser(
+        PROG,
+        "Show a result on its scan in a browser: three planes, 3-D, mask and a list of nodules. "
+        "The page is served on this machine only, under an address that holds a secret; Ctrl-C "
+        "stops it. Research software, no medical device.",
+    )
+    made.add_argument("result", type=Path, metavar="RESULT.json", help="from luna_infer --json")
+    made.add_argument(
+        "scan", type=Path, metavar="SCAN", help="the scan that the result is of: a file or a folder"
+    )
+    made.add_argument("--series", metavar="UID", help="the series, where the folder holds several")
+    made.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port of 127.0.0.1 (default: a free one)"
+    )
+    made.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    made.add_argument(
+        "--idle",
+        type=_minutes,
+        default=10.0,
+        metavar="MINUTES",
+        help="stop when every page has been closed for so long (default: 10; 0: never)",
+    )
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(PROG, lambda: _main(parser().parse_args(argv)), extra="view")
+
+
+def _main(args: argparse.Namespace) -> None:
+    assets = load_assets()
+    result = Result.load(args.result)
+    scan = read_scan(args.scan, series_uid=args.series)
+    require_same_scan(result, scan)
+    content = Content.of(Document(result), scan, assets)
+    with (
+        ViewServer(content, args.port, lambda: _say_closed(args.idle)) as server,
+        _signals_stop(),
+    ):
+        try:
+            say(f"{PROG}: {server.url}")
+            say(f"{PROG}: Ctrl-C stops it")
+            if not args.no_browser:
+                threading.Thread(target=_open_browser, args=(server.url,), daemon=True).start()
+            _serve(server, 60 * args.idle)
+        except (KeyboardInterrupt, _StopError) as stop:
+            say(": ".join([PROG, "stopped", *map(str, stop.args)]))
+
+
+def _serve(server: ViewServer, idle_s: float) -> None:
+    """Answer requests, one by one into threads, until a signal or an exception ends it."""
+    server.timeout = _POLL_S
+    while True:
+        server.handle_request()
+        if idle_s and server.visitors.seconds_empty() > idle_s:
+            raise _StopError("no page has been open for a while (see --idle)")
+
+
+def _open_browser(url: str) -> None:
+    """Without a display only a browser in this very terminal would be found, and take it over."""
+    graphical = sys.platform != "linux" or bool(
+        {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
+    )
+    if not (graphical and webbrowser.open(url)):
+        say(f"{PROG}: no browser could be opened here: open the address above", sys.stderr)
+
+
+def _say_closed(idle_minutes: float) -> None:
+    until = f" within {idle_minutes:g} minutes" if idle_minutes else ""
+    say(f"{PROG}: the page was closed; open the address again{until}, or stop with Ctrl-C")
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise _StopError(signal.Signals(number).name)
+
+    # What was to be ignored stays so: nohup.
+    numbers = [one for one in _STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is no port (0 to 65535)')
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < 1e6:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of minutes')
+    return minutes

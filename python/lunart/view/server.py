@@ -1,0 +1,77 @@
+"""The server of the page: on the loopback, with a random token, gone at once when it is stopped."""
+
+from __future__ import annotations
+
+import errno
+import http.server
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lunart import _core
+from lunart.errors import UsageError
+from lunart.view.assets import Asset
+from lunart.view.document import Document
+from lunart.view.handler import ViewHandler
+from lunart.view.nifti import Irc, LabelRuns, NiftiFile, label_file, scan_file
+from lunart.view.visitors import Visitors
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that is served."""
+
+    assets: dict[str, Asset]
+    document: bytes
+    scan: _core.Scan
+    mask: LabelRuns
+
+    @classmethod
+    def of(cls, document: Document, scan: _core.Scan, assets: dict[str, Asset]) -> Content:
+        return cls(assets, document.to_json(), scan, document.mask())
+
+    def scan_file(self, step: Irc) -> NiftiFile:
+        return scan_file(self.scan, step)
+
+    def mask_file(self, step: Irc) -> NiftiFile:
+        return label_file(self.scan, self.mask, step)
+
+
+class ViewServer(http.server.ThreadingHTTPServer):
+    """Serves until it is stopped; a thread a connection, none of which keeps the program alive."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, content: Content, port: int, on_page_closed: Callable[[], None]) -> None:
+        """``port`` 0: any that is free. Raises ``UsageError`` when the port cannot be had."""
+        self.content = content
+        self.token = secrets.token_urlsafe(32)
+        self.visitors = Visitors(on_page_closed)
+        try:
+            super().__init__((HOST, port), ViewHandler)
+        except OSError as error:
+            why = {
+                errno.EADDRINUSE: "is in use by another program",
+                errno.EACCES: "may not be used by this user",
+            }.get(error.errno or 0, f"cannot be opened ({error.strerror})")
+            raise UsageError(
+                f"port {port} {why}: choose another with --port, or leave --port out"
+            ) from error
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.server_address[1]}/{self.token}/"
+
+    def server_bind(self) -> None:
+        """As the base class, but for asking the network for this machine's name."""
+        super(http.server.HTTPServer, self).server_bind()
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that leaves in the middle is no fault; anything else is a defect."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
