@@ -349,7 +349,7 @@ def test_golden_phantom_holds_the_pipelines_result(two, tmp_path, monkeypatch, c
     assert (first / "phantom.mha").read_bytes() == (second / "phantom.mha").read_bytes()
     result = json.loads((first / "phantom.json").read_text())
     image = sitk.ReadImage(first / "phantom.mha")
-    assert result["schema"] == "lunart.result/1"
+    assert result["schema"] == "lunart.result/2"
     assert result["engine"]["name"] == "eager"
     assert "path" not in result["scan"]
     assert result["scan"]["shape_irc"] == list(reversed(image.GetSize()))

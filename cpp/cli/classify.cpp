@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "lunart/classifier.hpp"
+#include "lunart/report.hpp"
 
 namespace lunart::cli {
 namespace {
@@ -49,7 +50,7 @@ class Pictures {
   void classify() {
     for (const Classification& found : classifier_.classify(images_, interrupt_tick())) {
       const std::string json = to_json(found);
-      json_ += (options_.scans.size() == 1 ? json : as_line(json)) + "\n";
+      json_ += (options_.wants_json_lines() ? as_line(json) : json) + "\n";
       if (!options_.standard_output_is_taken()) print(to_table(found));
     }
     done_ += images_.size();

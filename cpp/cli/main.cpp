@@ -62,8 +62,9 @@ int find_nodules(const Options& o) {
       const Result result = early ? early->run(runner, progress) : runner.run(scan, progress);
       if (o.mask) write_label_mask(*o.mask, result, report);
       if (o.region_mask) write_region_mask(*o.region_mask, result);
+      if (o.markups) deliver(o.markups, to_markups(result, report) + "\n");
       const std::string text = to_json(result, report);
-      json += (o.scans.size() == 1 ? text : as_line(text)) + "\n";
+      json += (o.wants_json_lines() ? as_line(text) : text) + "\n";
       csv += to_csv(result, report);
       if (!o.standard_output_is_taken()) print(to_table(result, report));
     } catch (const Error& error) {

@@ -28,6 +28,7 @@ enum Letter : int {
   kCsv,
   kMask,
   kRegionMask,
+  kMarkups,
   kProgress,
   kInfo,
   kEngines,
@@ -36,7 +37,7 @@ enum Letter : int {
   kHelp,
 };
 
-const std::array<option, 18> kOptions{{
+const std::array<option, 19> kOptions{{
     {"bundle", required_argument, nullptr, kBundle},
     {"engine", required_argument, nullptr, kEngine},
     {"precision", required_argument, nullptr, kPrecision},
@@ -48,6 +49,7 @@ const std::array<option, 18> kOptions{{
     {"csv", required_argument, nullptr, kCsv},
     {"mask", required_argument, nullptr, kMask},
     {"region-mask", required_argument, nullptr, kRegionMask},
+    {"markups", required_argument, nullptr, kMarkups},
     {"progress", required_argument, nullptr, kProgress},
     {"info", no_argument, nullptr, kInfo},
     {"engines", no_argument, nullptr, kEngines},
@@ -105,6 +107,7 @@ void apply(int letter, Options& o) {
     case kCsv: o.csv = optarg; break;
     case kMask: o.mask = optarg; break;
     case kRegionMask: o.region_mask = optarg; break;
+    case kMarkups: o.markups = optarg; break;
     case kProgress: o.progress = progress_of(optarg); break;
     case kInfo: o.task = Task::info; break;
     case kEngines: o.task = Task::engines; break;
@@ -116,7 +119,8 @@ void apply(int letter, Options& o) {
 }
 
 void note_if_of_scans(int letter, Options& o) {
-  constexpr std::array kOfScans{kRegion, kThreshold, kAllCandidates, kCsv, kMask, kRegionMask};
+  constexpr std::array kOfScans{kRegion, kThreshold,  kAllCandidates, kCsv,
+                                kMask,   kRegionMask, kMarkups};
   if (std::ranges::find(kOfScans, letter) == kOfScans.end()) return;
   const auto* const found = std::ranges::find(kOptions, letter, &option::val);
   o.of_scans.push_back(std::string("--") + found->name);
@@ -128,16 +132,17 @@ void check(const Options& o) {
     misuse("--selfcheck takes no scan or picture; it runs the bundle's own");
   }
   if (o.task == Task::engines && !o.scans.empty()) misuse("--engines takes no scan");
-  if (o.task != Task::infer && (o.csv || o.mask || o.region_mask)) {
-    misuse("--csv, --mask and --region-mask need an inference");
+  if (o.task != Task::infer && (o.csv || o.mask || o.region_mask || o.markups)) {
+    misuse("--csv, --mask, --region-mask and --markups need an inference");
   }
-  if (o.scans.size() > 1 && (o.mask || o.region_mask)) {
-    misuse("--mask and --region-mask take one scan, not " + std::to_string(o.scans.size()));
+  if (o.scans.size() > 1 && (o.mask || o.region_mask || o.markups)) {
+    misuse("--mask, --region-mask and --markups take one scan, not " +
+           std::to_string(o.scans.size()));
   }
   if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
   for (const auto& [name, output] :
        {std::pair("--json", &o.json), std::pair("--csv", &o.csv), std::pair("--mask", &o.mask),
-        std::pair("--region-mask", &o.region_mask)}) {
+        std::pair("--region-mask", &o.region_mask), std::pair("--markups", &o.markups)}) {
     if (*output && (*output)->empty()) misuse(std::string(name) + " has no file name");
   }
   const auto file_or_stdout = [](const std::optional<std::string>& output) {
@@ -147,7 +152,8 @@ void check(const Options& o) {
     check_outputs({.json = file_or_stdout(o.json),
                    .csv = file_or_stdout(o.csv),
                    .mask = o.mask.value_or(""),
-                   .region_mask = o.region_mask.value_or("")},
+                   .region_mask = o.region_mask.value_or(""),
+                   .markups = o.markups.value_or("")},
                   o.scans, o.runner.bundle);
   } catch (const Error& error) {
     if (error.code() == Errc::usage) misuse(error.what());
@@ -210,12 +216,13 @@ luna_infer --bundle DIR PICTURE... [options]
   --region lungs|off   search the lungs, or whole slices as the book does [lungs]
   --threshold P        probability above which a candidate is a nodule [the bundle's]
   --all-candidates     report every candidate, not only the nodules
-  --json FILE|-        result as lunart.result/1, of a picture as lunart.classification/1; one
-                       object a line for several
+  --json FILE|-        result as lunart.result/2, of a picture as lunart.classification/1; one
+                       object a line for several, and in a FILE.jsonl
   --csv FILE|-         result in LUNA16's submission form
-  --mask FILE.mhd      label mask in the scan's geometry
-  --region-mask FILE.mhd
-                       lung region in the scan's geometry
+  --mask FILE          label mask in the scan's geometry: .mhd, .mha, .nii or .nii.gz
+  --region-mask FILE   lung region in the scan's geometry, likewise
+  --markups FILE.mrk.json
+                       nodules as points for 3D Slicer
   --progress bar|json|none
                        progress with time left, on standard error [bar]
   --info               show what the scans or pictures and the bundle are, without inference
@@ -225,8 +232,8 @@ luna_infer --bundle DIR PICTURE... [options]
   --help               print this
 
 A table goes to standard output unless "-" asks for JSON or CSV there. Pictures have no --region,
---threshold, --all-candidates, --csv, --mask, --region-mask. Environment: LUNART_ENGINE replaces
---engine auto.
+--threshold, --all-candidates, --csv, --mask, --region-mask, --markups. Environment: LUNART_ENGINE
+replaces --engine auto.
 
 Exit codes: 0 done, with or without nodules
 )";

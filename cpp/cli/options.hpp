@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lunart/report.hpp"
 #include "lunart/runner.hpp"
 
 namespace lunart::cli {
@@ -21,8 +22,11 @@ struct Options {
   std::vector<std::string> of_scans{};  // options that were given and have no meaning for pictures
   ProgressStyle progress{ProgressStyle::bar};
   // Where results go; "-" is standard output.
-  std::optional<std::string> json, csv, mask, region_mask;
+  std::optional<std::string> json, csv, mask, region_mask, markups;
 
+  [[nodiscard]] bool wants_json_lines() const {
+    return scans.size() > 1 || (json && wants_lines(*json));
+  }
   [[nodiscard]] bool standard_output_is_taken() const { return json == "-" || csv == "-"; }
 };
 

@@ -23,16 +23,4 @@ void deliver(const std::optional<std::string>& target, const std::string& text) 
   }
 }
 
-std::string as_line(const std::string& json) {
-  std::string line;
-  for (std::size_t k = 0; k < json.size(); ++k) {
-    if (json[k] != '\n') {
-      line += json[k];
-      continue;
-    }
-    while (k + 1 < json.size() && json[k + 1] == ' ') ++k;  // indentation
-  }
-  return line;
-}
-
 }  // namespace lunart::cli

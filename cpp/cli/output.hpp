@@ -12,7 +12,4 @@ void print(const std::string& text);
 // To a file, or to standard output when it is called "-"; nowhere without a target.
 void deliver(const std::optional<std::string>& target, const std::string& text);
 
-// A result as one line, for files that hold several.
-[[nodiscard]] std::string as_line(const std::string& json);
-
 }  // namespace lunart::cli

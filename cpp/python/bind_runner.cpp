@@ -6,11 +6,14 @@
 
 #include "io/element.hpp"
 #include "io/hu_buffer.hpp"
+#include "io/hu_crc32.hpp"
 #include "lunart/report.hpp"
 #include "lunart/runner.hpp"
 #include "module.hpp"
 #include "python/callable_network.hpp"
 #include "python/signal_tick.hpp"
+#include "report/listed.hpp"
+#include "threads.hpp"
 
 namespace py = pybind11;
 
@@ -160,6 +163,15 @@ void bind_result(py::module_& m) {
       },
       py::arg("path"), "The results of a file, one object or one a line. Raises DataError.");
   m.def(
+      "hu_crc32",
+      [](const Volume& scan, int threads) {
+        const py::gil_scoped_release no_gil;
+        return hu_crc32(scan, {.count = thread_count(threads)});
+      },
+      py::arg("scan"), py::arg("threads") = 0, "The checksum of a scan's voxels, docs/result.md.");
+  m.def("as_line", &as_line, py::arg("json"), "The text of a result in one line.");
+  m.def("wants_lines", &wants_lines, py::arg("name"), "Whether a file is to hold JSON Lines.");
+  m.def(
       "require_same_scan",
       [](const Result& result, const Volume& scan) {
         const py::gil_scoped_release no_gil;
@@ -180,13 +192,17 @@ void bind_result(py::module_& m) {
           },
           py::arg("all_candidates"))
       .def(
+          "to_markups",
+          [](const Result& r, bool all) { return to_markups(r, {.all_candidates = all}); },
+          py::arg("all_candidates"))
+      .def(
           "to_table",
           [](const Result& r, bool all) { return to_table(r, {.all_candidates = all}); },
           py::arg("all_candidates"))
       .def(
           "label_mask",
           [](const Result& r, bool all) {
-            return shaped(label_mask(r, all ? r.candidates : r.nodules), r.geometry);
+            return shaped(label_mask(r, listed(r, {.all_candidates = all})), r.geometry);
           },
           py::arg("all_candidates"))
       .def("threshold_mask", [](const Result& r) { return shaped(threshold_mask(r), r.geometry); })
@@ -215,15 +231,16 @@ void bind_runner(py::module_& m) {
   m.def(
       "check_outputs",
       [](const std::string& json, const std::string& csv, const std::string& mask,
-         const std::string& region_mask, const std::string& scan,
+         const std::string& region_mask, const std::string& markups, const std::string& scan,
          const std::filesystem::path& bundle) {
-        check_outputs({json, csv, mask, region_mask},
+        check_outputs({json, csv, mask, region_mask, markups},
                       scan.empty() ? std::vector<std::filesystem::path>{}
                                    : std::vector<std::filesystem::path>{scan},
                       bundle);
       },
       py::kw_only(), py::arg("json"), py::arg("csv"), py::arg("mask"), py::arg("region_mask"),
-      py::arg("scan"), py::arg("bundle"), "Empty: not written. Raises UsageError or OutputError.");
+      py::arg("markups"), py::arg("scan"), py::arg("bundle"),
+      "Empty: not written. Raises UsageError or OutputError.");
   bind_result(m);
   py::class_<Runner>(m, "Runner", "The pipeline over one bundle.")
       .def(py::init(&make_runner), py::kw_only(), py::arg("bundle"), py::arg("engine"),

@@ -159,6 +159,10 @@ class Result:
             )
         return results[0]
 
+    def without_candidates(self) -> Result:
+        """The same result, listing its nodules alone."""
+        return Result(self._core, all_candidates=False)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``lunart.result/2`` as a dictionary of its own."""
         copy: dict[str, Any] = json.loads(self.to_json())
@@ -171,6 +175,10 @@ class Result:
     def to_csv(self) -> str:
         """LUNA16's submission form, with its header line."""
         return self._core.to_csv(self._all)
+
+    def to_markups(self) -> str:
+        """Points for 3D Slicer, one a listed finding: the text of a ``.mrk.json`` file."""
+        return self._core.to_markups(self._all)
 
     @property
     def mask(self) -> NDArray[np.uint32]:
@@ -194,7 +202,7 @@ class Result:
         return self._core.region_mask()
 
     def write_mask(self, path: str) -> None:
-        """Write the label mask as ``.mhd`` or ``.mha`` in the scan's geometry."""
+        """Write the label mask (.mhd, .mha, .nii, .nii.gz) in the scan's geometry."""
         self._core.write_label_mask(path, self._all)
 
     def write_region(self, path: str) -> None:

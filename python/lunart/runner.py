@@ -50,8 +50,8 @@ class Runner:
     which is faster and coarser, where engine and processor have it. ``threads`` None: every
     processor this process may use. ``region``: ``lungs``, or ``off`` for whole slices as in the
     book. ``threshold`` None: the bundle's. ``progress``: a callback, or as the program's: ``bar``
-    (drawn on a terminal only), ``json``, ``none``. ``json``, ``csv``, ``mask`` and ``region_mask``
-    name files to write after each run.
+    (drawn on a terminal only), ``json``, ``none``. ``json``, ``csv``, ``mask``, ``region_mask``
+    and ``markups`` name files to write after each run.
 
     Raises the classes of :mod:`lunart.errors`. One run at a time; other threads go on meanwhile,
     and Ctrl-C stops a run within a second.
@@ -71,6 +71,7 @@ class Runner:
         csv: Path_ | None = None,
         mask: Path_ | None = None,
         region_mask: Path_ | None = None,
+        markups: Path_ | None = None,
         progress: ProgressCallback | ProgressStyle = "bar",
     ) -> None:
         _check_progress(progress)
@@ -92,7 +93,13 @@ class Runner:
         )
         self._bundle = os.fspath(bundle)
         self._all_candidates = all_candidates
-        self._outputs = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
+        self._outputs = {
+            "json": json,
+            "csv": csv,
+            "mask": mask,
+            "region_mask": region_mask,
+            "markups": markups,
+        }
         self._progress = progress
 
     def __call__(
@@ -106,15 +113,22 @@ class Runner:
         csv: Path_ | None = None,
         mask: Path_ | None = None,
         region_mask: Path_ | None = None,
+        markups: Path_ | None = None,
         progress: ProgressCallback | ProgressStyle | None = None,
     ) -> Result:
         """Run on a file, a SimpleITK image, or an array of HU, (index, row, col).
 
         An array needs ``spacing`` (x, y, z in mm) and may have ``origin`` and SimpleITK's nine
         numbers of ``direction``; files and images bring their own. ``json``, ``csv``, ``mask``,
-        ``region_mask`` and ``progress`` replace the runner's own for this run.
+        ``region_mask``, ``markups`` and ``progress`` replace the runner's own for this run.
         """
-        given = {"json": json, "csv": csv, "mask": mask, "region_mask": region_mask}
+        given = {
+            "json": json,
+            "csv": csv,
+            "mask": mask,
+            "region_mask": region_mask,
+            "markups": markups,
+        }
         names = {
             kind: _name(self._outputs[kind] if path is None else path)
             for kind, path in given.items()
@@ -142,9 +156,13 @@ class Runner:
         if names["region_mask"]:
             result.write_region(names["region_mask"])
         if names["json"]:
-            _core.write_file_atomically(names["json"], result.to_json() + "\n")
+            text = result.to_json()
+            line = _core.as_line(text) if _core.wants_lines(names["json"]) else text
+            _core.write_file_atomically(names["json"], line + "\n")
         if names["csv"]:
             _core.write_file_atomically(names["csv"], result.to_csv())
+        if names["markups"]:
+            _core.write_file_atomically(names["markups"], result.to_markups() + "\n")
         return result
 
 

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 
+#include "io/text.hpp"
+#include "io/volume_write.hpp"
 #include "lunart/error.hpp"
 #include "lunart/report.hpp"
 #include "lunart/volume.hpp"
@@ -64,10 +66,14 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 }
 
 void check_mask_name(const std::string& mask) {
-  const fs::path extension = fs::path(mask).extension();
-  if (!mask.empty() && extension != ".mhd" && extension != ".mha") {
-    misuse("the mask \"" + mask + "\" must end in .mhd or .mha");
-  }
+  if (mask.empty() || is_volume_name(mask)) return;
+  misuse("the mask " + in_quotes(mask) + " must end in " + std::string(kVolumeExtensions));
+}
+
+// Slicer tells its markups from other JSON by the name.
+void check_markups_name(const std::string& markups) {
+  if (markups.empty() || markups.ends_with(".mrk.json")) return;
+  misuse("the markups " + in_quotes(markups) + " must end in .mrk.json");
 }
 
 }  // namespace
@@ -76,9 +82,11 @@ void check_outputs(const Outputs& outputs, const std::vector<fs::path>& scans,
                    const fs::path& bundle) {
   check_mask_name(outputs.mask);
   check_mask_name(outputs.region_mask);
+  check_markups_name(outputs.markups);
   const std::vector<fs::path> kept = protected_files(scans);
   std::vector<fs::path> named;
-  for (const auto* output : {&outputs.json, &outputs.csv, &outputs.mask, &outputs.region_mask}) {
+  for (const auto* output :
+       {&outputs.json, &outputs.csv, &outputs.mask, &outputs.region_mask, &outputs.markups}) {
     if (output->empty()) continue;
     const fs::path path = *output;
     check_place(path);

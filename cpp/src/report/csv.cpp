@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lunart/report.hpp"
+#include "report/listed.hpp"
 
 namespace lunart {
 
@@ -23,7 +24,7 @@ std::string to_csv(const Result& result, const ReportOptions& options) {
     quoted += '"';
   }
   std::string out;
-  for (const Finding& f : options.all_candidates ? result.candidates : result.nodules) {
+  for (const Finding& f : listed(result, options)) {
     std::array<char, 160> numbers{};
     std::snprintf(numbers.data(), numbers.size(), ",%.6f,%.6f,%.6f,%.9g\n", f.center_xyz_mm.x,
                   f.center_xyz_mm.y, f.center_xyz_mm.z, f.probability);

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "lunart/error.hpp"
 #include "lunart/report.hpp"
 #include "report/json_parts.hpp"
+#include "report/listed.hpp"
 
 namespace lunart {
 namespace {
@@ -64,13 +64,6 @@ Json list_of(const std::vector<Finding>& findings) {
 
 }  // namespace
 
-void require_listed(const Result& r, const ReportOptions& options) {
-  if (!options.all_candidates || r.candidates.size() == r.candidate_count) return;
-  throw Error(Errc::usage, "the stored result lists only its nodules, not its " +
-                               std::to_string(r.candidate_count) +
-                               " candidates; run the scan with --all-candidates");
-}
-
 std::string to_json(const Result& r, const ReportOptions& options) {
   const Timings& t = r.timings_s;
   Json json{{"schema", kResultSchema},
@@ -87,8 +80,7 @@ std::string to_json(const Result& r, const ReportOptions& options) {
             {"threshold", r.threshold},
             {"nodules", list_of(r.nodules)},
             {"candidate_count", r.candidate_count}};
-  require_listed(r, options);
-  if (options.all_candidates) json["candidates"] = list_of(r.candidates);
+  if (options.all_candidates) json["candidates"] = list_of(listed(r, options));
   json["slices"] = json_of(r.slices);
   json["timings_s"] = {{"load", t.load},
                        {"read", t.read},

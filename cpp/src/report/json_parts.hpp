@@ -6,16 +6,13 @@
 #include <string_view>
 #include <vector>
 
-#include "lunart/report.hpp"
+#include "lunart/result.hpp"
 
 namespace lunart {
 
 using Json = nlohmann::ordered_json;
 
 inline constexpr std::string_view kResultSchema{"lunart.result/2"};
-
-// Throws Errc::usage when candidates are wanted of a stored result that does not list them.
-void require_listed(const Result& result, const ReportOptions& options);
 
 inline Json text_or_null(const std::string& text) {
   return text.empty() ? Json(nullptr) : Json(text);

@@ -1,5 +1,7 @@
 #include "report/parse_json.hpp"
 
+#include <algorithm>
+
 #include "io/text.hpp"
 #include "lunart/error.hpp"
 
@@ -63,6 +65,12 @@ double JsonField::number(double low, double high) const {
   return number;
 }
 
+double JsonField::positive(double high) const {
+  const double value = number(0, high);
+  if (value == 0) refuse("a number above 0");
+  return value;
+}
+
 std::uint64_t JsonField::whole(std::uint64_t low, std::uint64_t high) const {
   const bool in_range = value_.is_number_unsigned() && value_.get<std::uint64_t>() >= low &&
                         value_.get<std::uint64_t>() <= high;
@@ -81,6 +89,15 @@ std::string JsonField::text() const {
 
 std::string JsonField::text_or_empty() const {
   return is_null() ? std::string() : text();
+}
+
+std::string JsonField::one_of(std::initializer_list<std::string_view> known) const {
+  std::string found = text();
+  if (std::ranges::find(known, found) != known.end()) return found;
+  std::string names;
+  for (const std::string_view name : known)
+    names += (names.empty() ? "" : " or ") + std::string(name);
+  refuse(names);
 }
 
 nlohmann::json parse_bounded(std::string_view text) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -26,11 +27,13 @@ class JsonField {
   // Finite, and from low to high.
   [[nodiscard]] double number(double low = std::numeric_limits<double>::lowest(),
                               double high = std::numeric_limits<double>::max()) const;
+  [[nodiscard]] double positive(double high) const;
   // At most 2^53, where every reader of JSON is exact.
   [[nodiscard]] std::uint64_t whole(std::uint64_t low = 0,
                                     std::uint64_t high = std::uint64_t{1} << 53U) const;
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string text_or_empty() const;  // null is empty
+  [[nodiscard]] std::string one_of(std::initializer_list<std::string_view> known) const;
   [[nodiscard]] bool is_null() const { return value_.is_null(); }
 
   // "`name` is <value>; `expected`"

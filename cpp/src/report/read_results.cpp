@@ -59,15 +59,18 @@ Geometry geometry_of(const JsonField& f) {
   return g;
 }
 
-std::uint32_t crc_of(const JsonField& f) {
-  constexpr std::size_t kDigits = 8;
+std::string hex_of(const JsonField& f, std::size_t digits) {
   const std::string text = f.text();
-  std::uint32_t crc{};
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), crc, 16);
-  if (text.size() != kDigits || error != std::errc{} || stop != text.data() + text.size() ||
-      text != lower(text)) {
-    f.refuse("8 hexadecimal digits");
+  if (text.size() != digits || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    f.refuse(std::to_string(digits) + " hexadecimal digits");
   }
+  return text;
+}
+
+std::uint32_t crc_of(const JsonField& f) {
+  const std::string text = hex_of(f, 8);
+  std::uint32_t crc{};
+  std::from_chars(text.data(), text.data() + text.size(), crc, 16);
   return crc;
 }
 
@@ -126,8 +129,8 @@ Finding finding_of(const JsonField& f, const Geometry& g) {
   if (!(off <= 0.01)) f["center_xyz_mm"].refuse("the millimetres of center_irc");
   found.probability = f["probability"].number(0, 1);
   if (!f["malignancy"].is_null()) found.malignancy = f["malignancy"].number(0, 1);
-  found.diameter_mm = f["diameter_mm"].number(0, kCoordinate);
-  found.volume_mm3 = f["volume_mm3"].number(0, kSpan);
+  found.diameter_mm = f["diameter_mm"].positive(kCoordinate);
+  found.volume_mm3 = f["volume_mm3"].positive(kSpan);
   found.voxels = f["voxels"].whole(1, g.voxel_count());
   found.mask_runs = runs_of(f["mask_runs"], g);
   return found;
@@ -192,8 +195,8 @@ SliceProbabilities slices_of(const JsonField& f, const Geometry& g) {
 EngineInfo engine_of(const JsonField& f) {
   return {.name = f["name"].text(),
           .version = f["version"].text(),
-          .device = f["device"].text(),
-          .precision = f["precision"].text(),
+          .device = f["device"].one_of({"cpu"}),
+          .precision = f["precision"].one_of({"f32", "bf16"}),
           .threads = static_cast<int>(f["threads"].whole(1, 1U << 20U))};
 }
 
@@ -235,7 +238,7 @@ Result result_of(const nlohmann::json& json) {
   r.geometry = geometry_of(scan);
   r.hu_crc32 = crc_of(scan["hu_crc32"]);
   r.bundle_name = f["bundle"]["name"].text();
-  r.bundle_sha256 = f["bundle"]["sha256"].text();
+  r.bundle_sha256 = hex_of(f["bundle"]["sha256"], 64);
   r.engine = engine_of(f["engine"]);
   r.threshold = f["threshold"].number(0, 1);
   r.nodules = findings_of(f["nodules"], r.geometry);

@@ -102,7 +102,7 @@ def hits(nodules: Sequence[Nodule], calls: Sequence[Call]) -> Hits:
 
 
 def calls_of(result: Mapping[str, Any]) -> tuple[Call, ...]:
-    """Every candidate of a ``lunart.result/1`` with all candidates."""
+    """Every candidate of a ``lunart.result/2`` with all candidates."""
     return tuple(
         Call(
             tuple(entry["center_xyz_mm"]),

@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Inferred:
-    """A scan's ``lunart.result/1`` with all candidates, and how its masks fit the truth."""
+    """A scan's ``lunart.result/2`` with all candidates, and how its masks fit the truth."""
 
     result: Mapping[str, Any]
     overlaps: Mapping[str, Overlap]

@@ -1,0 +1,1 @@
+"""``luna-convert``: stored results in the formats that other programs read."""
