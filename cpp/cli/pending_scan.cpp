@@ -1,4 +1,4 @@
-#include "cli/first_scan.hpp"
+#include "cli/pending_scan.hpp"
 
 #include <chrono>
 
@@ -8,20 +8,20 @@ namespace {
 using Clock = std::chrono::steady_clock;
 }
 
-FirstScan::FirstScan(const std::filesystem::path& path)
-    : read_(std::async(std::launch::async, [this, path] {
+PendingScan::PendingScan(const std::filesystem::path& path, const ReadOptions& options)
+    : read_(std::async(std::launch::async, [this, path, options] {
         const auto begin = Clock::now();
-        Volume volume = read_scan(path, [this] {
+        Volume volume = read_scan(path, options, [this] {
           if (stop_) throw Error(Errc::interrupted, "nobody waits for the scan any more");
         });
         return Read{std::move(volume), std::chrono::duration<double>(Clock::now() - begin).count()};
       })) {}
 
-FirstScan::~FirstScan() {
+PendingScan::~PendingScan() {
   stop_ = true;
 }
 
-Result FirstScan::run(Runner& runner, const ProgressCallback& progress) {
+Result PendingScan::run(Runner& runner, const ProgressCallback& progress) {
   constexpr std::chrono::milliseconds kTick{50};
   progress({Stage::read, 0, 1});
   while (read_.wait_for(kTick) != std::future_status::ready) progress({Stage::read, 0, 1});

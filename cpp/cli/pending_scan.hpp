@@ -1,4 +1,5 @@
-// The first scan is read while the networks are loaded.
+// A scan is read in a thread of its own: the first one while the networks are loaded, and each so
+// that Ctrl-C is heard meanwhile.
 #pragma once
 
 #include <atomic>
@@ -9,12 +10,12 @@
 
 namespace lunart::cli {
 
-class FirstScan {
+class PendingScan {
  public:
-  explicit FirstScan(const std::filesystem::path& path);
-  FirstScan(const FirstScan&) = delete;
-  FirstScan& operator=(const FirstScan&) = delete;
-  ~FirstScan();  // stops the reading
+  PendingScan(const std::filesystem::path& path, const ReadOptions& options);
+  PendingScan(const PendingScan&) = delete;
+  PendingScan& operator=(const PendingScan&) = delete;
+  ~PendingScan();  // stops the reading
 
   // Waits for the scan, reporting Stage::read, and runs it; once. Throws as Runner::run does.
   // `timings_s.read` is what the reading took, side by side with other work or not.
