@@ -1,11 +1,14 @@
 #include "cli/info.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "bundle/bundle.hpp"
+#include "dicom/series.hpp"
+#include "io/series_list.hpp"
 #include "lunart/image.hpp"
 
 namespace lunart::cli {
@@ -17,17 +20,43 @@ Json json_of(const Xyz& v) {
   return {v.x, v.y, v.z};
 }
 
-Json scan_json(const std::filesystem::path& path) {
-  const ScanHeader h = read_scan_header(path);
-  const Geometry& g = h.geometry;
-  return {{"path", path.string()},
-          {"series_uid", h.series_uid.empty() ? Json(nullptr) : Json(h.series_uid)},
-          {"shape_irc", {g.shape.index, g.shape.row, g.shape.col}},
-          {"spacing_mm", json_of(g.spacing)},
-          {"origin_mm", json_of(g.origin)},
-          {"direction", g.direction},
-          {"element_type", h.element_type},
-          {"compressed", h.compressed}};
+Json series_json(const std::vector<dicom::Series>& series) {
+  Json list = Json::array();
+  for (const dicom::Series& s : series) {
+    list.push_back({{"id", s.id},
+                    {"series_uid", s.series_uid},
+                    {"study_uid", s.study_uid},
+                    {"modality", s.modality},
+                    {"description", s.description},
+                    {"detail", s.detail},
+                    {"slices", s.slices},
+                    {"rows", s.rows},
+                    {"cols", s.cols},
+                    {"spacing_mm", json_of(s.spacing)},
+                    {"unusable", s.unusable.empty() ? Json(nullptr) : Json(s.unusable)}});
+  }
+  return list;
+}
+
+// A DICOM folder's series, and of the one that would be read the geometry.
+Json scan_json(const std::filesystem::path& path, const ReadOptions& options) {
+  const std::vector<dicom::Series> series = list_series(path);
+  Json json{{"path", path.string()}};
+  const auto usable =
+      std::ranges::count_if(series, [](const auto& s) { return s.unusable.empty(); });
+  if (series.empty() || usable == 1 || !options.series.empty()) {
+    const ScanHeader h = read_scan_header(path, options);
+    const Geometry& g = h.geometry;
+    json.update({{"series_uid", h.series_uid.empty() ? Json(nullptr) : Json(h.series_uid)},
+                 {"shape_irc", {g.shape.index, g.shape.row, g.shape.col}},
+                 {"spacing_mm", json_of(g.spacing)},
+                 {"origin_mm", json_of(g.origin)},
+                 {"direction", g.direction},
+                 {"element_type", h.element_type},
+                 {"compressed", h.compressed}});
+  }
+  if (!series.empty()) json["series"] = series_json(series);
+  return json;
 }
 
 Json picture_json(const std::filesystem::path& path) {
@@ -62,7 +91,12 @@ Json bundle_json(const std::filesystem::path& folder) {
 // "key: value" lines, one level of indentation for what lies deeper.
 void append_text(const Json& json, const std::string& indent, std::string& out) {
   for (const auto& [key, value] : json.items()) {
-    if (value.is_object()) {
+    if (key == "series") {
+      for (const Json& series : value) {
+        out += indent + key + ":\n";
+        append_text(series, indent + "  ", out);
+      }
+    } else if (value.is_object()) {
       out += indent + key + ":\n";
       append_text(value, indent + "  ", out);
     } else {
@@ -81,7 +115,7 @@ std::string describe(const Options& options, bool as_json) {
     if (is_picture(path)) {
       pictures.push_back(picture_json(path));
     } else {
-      scans.push_back(scan_json(path));
+      scans.push_back(scan_json(path, options.read));
     }
   }
   Json all{{"schema", "lunart.info/1"}, {"scans", scans}};

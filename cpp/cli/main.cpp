@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "cli/classify.hpp"
-#include "cli/first_scan.hpp"
 #include "cli/info.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/pending_scan.hpp"
 #include "cli/progress.hpp"
 #include "cli/vector_width.hpp"
 #include "lunart/image.hpp"
@@ -47,7 +47,7 @@ void report_write_errors() {
 }
 
 int find_nodules(const Options& o) {
-  auto first = std::make_unique<FirstScan>(o.scans.front());
+  auto first = std::make_unique<PendingScan>(o.scans.front(), o.read);
   Runner runner(o.runner);
   watch_interrupts();
   const ReportOptions report{.all_candidates = o.all_candidates};
@@ -58,8 +58,9 @@ int find_nodules(const Options& o) {
   for (const auto& scan : o.scans) {
     try {
       const ProgressCallback progress = progress_of(o.progress);
-      const auto early = std::exchange(first, nullptr);
-      const Result result = early ? early->run(runner, progress) : runner.run(scan, progress);
+      const auto begun = std::exchange(first, nullptr);
+      const Result result =
+          begun ? begun->run(runner, progress) : PendingScan(scan, o.read).run(runner, progress);
       if (o.mask) write_label_mask(*o.mask, result, report);
       if (o.region_mask) write_region_mask(*o.region_mask, result);
       if (o.markups) deliver(o.markups, to_markups(result, report) + "\n");
@@ -93,7 +94,7 @@ int infer(const Options& o) {
   for (const auto& scan : o.scans) {
     if (!is_picture(scan)) continue;
     throw Error(Errc::scan, scan.string() + ": is a picture, and " + o.runner.bundle.string() +
-                                " finds nodules in CT scans (.mhd, .mha); name a bundle that "
+                                " finds nodules in CT scans; name a bundle that "
                                 "classifies images with --bundle");
   }
   return find_nodules(o);

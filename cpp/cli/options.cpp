@@ -7,8 +7,10 @@
 #include <charconv>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
+#include "io/text.hpp"
 #include "lunart/report.hpp"
 
 namespace lunart::cli {
@@ -29,6 +31,10 @@ enum Letter : int {
   kMask,
   kRegionMask,
   kMarkups,
+  kSeries,
+  kOnGap,
+  kOnTilt,
+  kOnDuplicate,
   kProgress,
   kInfo,
   kEngines,
@@ -37,7 +43,7 @@ enum Letter : int {
   kHelp,
 };
 
-const std::array<option, 19> kOptions{{
+const std::array<option, 23> kOptions{{
     {"bundle", required_argument, nullptr, kBundle},
     {"engine", required_argument, nullptr, kEngine},
     {"precision", required_argument, nullptr, kPrecision},
@@ -50,6 +56,10 @@ const std::array<option, 19> kOptions{{
     {"mask", required_argument, nullptr, kMask},
     {"region-mask", required_argument, nullptr, kRegionMask},
     {"markups", required_argument, nullptr, kMarkups},
+    {"series", required_argument, nullptr, kSeries},
+    {"on-gap", required_argument, nullptr, kOnGap},
+    {"on-tilt", required_argument, nullptr, kOnTilt},
+    {"on-duplicate", required_argument, nullptr, kOnDuplicate},
     {"progress", required_argument, nullptr, kProgress},
     {"info", no_argument, nullptr, kInfo},
     {"engines", no_argument, nullptr, kEngines},
@@ -94,6 +104,16 @@ ProgressStyle progress_of(const std::string& text) {
   misuse("--progress is \"" + text + "\"; expected bar, json or none");
 }
 
+// `refuse`, the default of each, or the way to mend the scan.
+template <class Choice>
+Choice choice_of(const char* name, const std::pair<const char*, Choice>& mend) {
+  const std::string text = optarg;
+  if (text == "refuse") return Choice::refuse;
+  if (text == mend.first) return mend.second;
+  misuse(std::string("--") + name + " is " + in_quotes(text) + "; expected refuse or " +
+         mend.first);
+}
+
 void apply(int letter, Options& o) {
   switch (letter) {
     case kBundle: o.runner.bundle = optarg; break;
@@ -108,6 +128,14 @@ void apply(int letter, Options& o) {
     case kMask: o.mask = optarg; break;
     case kRegionMask: o.region_mask = optarg; break;
     case kMarkups: o.markups = optarg; break;
+    case kSeries: o.read.series = optarg; break;
+    case kOnGap: o.read.on_gap = choice_of("on-gap", std::pair{"fill", OnGap::fill}); break;
+    case kOnTilt:
+      o.read.on_tilt = choice_of("on-tilt", std::pair{"resample", OnTilt::resample});
+      break;
+    case kOnDuplicate:
+      o.read.on_duplicate = choice_of("on-duplicate", std::pair{"first", OnDuplicate::first});
+      break;
     case kProgress: o.progress = progress_of(optarg); break;
     case kInfo: o.task = Task::info; break;
     case kEngines: o.task = Task::engines; break;
@@ -120,7 +148,8 @@ void apply(int letter, Options& o) {
 
 void note_if_of_scans(int letter, Options& o) {
   constexpr std::array kOfScans{kRegion, kThreshold,  kAllCandidates, kCsv,
-                                kMask,   kRegionMask, kMarkups};
+                                kMask,   kRegionMask, kMarkups,       kSeries,
+                                kOnGap,  kOnTilt,     kOnDuplicate};
   if (std::ranges::find(kOfScans, letter) == kOfScans.end()) return;
   const auto* const found = std::ranges::find(kOptions, letter, &option::val);
   o.of_scans.push_back(std::string("--") + found->name);
@@ -138,6 +167,9 @@ void check(const Options& o) {
   if (o.scans.size() > 1 && (o.mask || o.region_mask || o.markups)) {
     misuse("--mask, --region-mask and --markups take one scan, not " +
            std::to_string(o.scans.size()));
+  }
+  if (o.scans.size() > 1 && !o.read.series.empty()) {
+    misuse("--series takes one scan, not " + std::to_string(o.scans.size()));
   }
   if (o.json == "-" && o.csv == "-") misuse("--json and --csv cannot both go to standard output");
   for (const auto& [name, output] :
@@ -202,8 +234,9 @@ Options parse(int argc, char** argv) {
 
 std::string help() {
   std::string text =
-      R"(Finds lung nodules in CT scans (.mhd, .mha), or says what a picture (.png, .jpg) shows, with
-the networks of a bundle.
+      R"(Finds lung nodules in CT scans, or says what a picture (.png, .jpg) shows, with the networks of
+a bundle. A scan is MetaImage (.mhd, .mha); where this build has its ITK module also NRRD (.nrrd,
+.nhdr), NIfTI (.nii, .nii.gz) and DICOM: a folder, searched with all its folders, a zip or a file.
 
 luna_infer SCAN... [options]
 luna_infer --bundle DIR PICTURE... [options]
@@ -223,6 +256,15 @@ luna_infer --bundle DIR PICTURE... [options]
   --region-mask FILE   lung region in the scan's geometry, likewise
   --markups FILE.mrk.json
                        nodules as points for 3D Slicer
+  --series UID         DICOM series to read, where there are several; --info lists them
+  --on-gap refuse|fill
+                       DICOM slices that are missing or unevenly spaced: name them and stop, or
+                       interpolate [refuse]
+  --on-tilt refuse|resample
+                       a tilted gantry: stop, or shift each slice to its place [refuse]
+  --on-duplicate refuse|first
+                       different slices at one place: name them and stop, or take the one with the
+                       lowest instance number [refuse]
   --progress bar|json|none
                        progress with time left, on standard error [bar]
   --info               show what the scans or pictures and the bundle are, without inference
@@ -232,8 +274,8 @@ luna_infer --bundle DIR PICTURE... [options]
   --help               print this
 
 A table goes to standard output unless "-" asks for JSON or CSV there. Pictures have no --region,
---threshold, --all-candidates, --csv, --mask, --region-mask, --markups. Environment: LUNART_ENGINE
-replaces --engine auto.
+--threshold, --all-candidates, --csv, --mask, --region-mask, --markups, --series and --on-...
+Environment: LUNART_ENGINE replaces --engine auto.
 
 Exit codes: 0 done, with or without nodules
 )";

@@ -17,6 +17,7 @@ enum class ProgressStyle { bar, json, none };
 struct Options {
   Task task{Task::infer};
   std::vector<std::filesystem::path> scans;  // or pictures
+  ReadOptions read;
   RunnerOptions runner;
   bool all_candidates{false};
   std::vector<std::string> of_scans{};  // options that were given and have no meaning for pictures

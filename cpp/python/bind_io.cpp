@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "io/metaimage_write.hpp"
 #include "lunart/error.hpp"
 #include "lunart/volume.hpp"
+#include "read_choices.hpp"
 #include "signal_tick.hpp"
 
 namespace py = pybind11;
@@ -143,7 +145,15 @@ void bind_io(py::module_& m) {
   scan.def_property_readonly("hu", &hu_of,
                              "(index, row, col), int16 where that is exact, else float32; a "
                              "read-only view without a copy.")
-      .def_readonly("path", &Volume::path);
+      .def_readonly("path", &Volume::path)
+      .def_property_readonly(
+          "warnings",
+          [](const Volume& v) {
+            std::vector<std::pair<std::string, std::string>> list;
+            for (const Warning& w : v.warnings) list.emplace_back(w.code, w.text);
+            return list;
+          },
+          "What its reader mended or left out: (code, text).");
 
   py::class_<ScanHeader> header(m, "ScanHeader", "A scan's header, without its voxels.");
   bind_geometry_properties(header);
@@ -152,13 +162,19 @@ void bind_io(py::module_& m) {
 
   m.def(
       "read_scan",
-      [](const std::filesystem::path& path) {
+      [](const std::filesystem::path& path, const std::string& series_uid,
+         const std::string& on_gap, const std::string& on_tilt, const std::string& on_duplicate) {
         const py::gil_scoped_release no_gil;
-        return read_scan(path, signal_tick());
+        return read_scan(path, read_options_of(series_uid, on_gap, on_tilt, on_duplicate),
+                         signal_tick());
       },
-      py::arg("path"), "Reads a MetaImage scan (.mhd, .mha). Raises ScanError.");
-  m.def("read_scan_header", &read_scan_header, py::arg("path"),
-        "Reads a scan's header. Raises ScanError.");
+      py::arg("path"), py::kw_only(), py::arg("series_uid") = "", py::arg("on_gap") = "refuse",
+      py::arg("on_tilt") = "refuse", py::arg("on_duplicate") = "refuse",
+      "Reads a scan as luna_infer does: MetaImage (.mhd, .mha), and what the build's ITK module "
+      "reads. Raises ScanError or UsageError.");
+  m.def(
+      "read_scan_header", [](const std::filesystem::path& path) { return read_scan_header(path); },
+      py::arg("path"), "Reads a scan's header. Raises ScanError.");
   m.def("write_metaimage", &write_array, py::arg("path"), py::arg("array"), py::arg("spacing"),
         py::arg("origin"), py::arg("direction"),
         "Writes (index, row, col) voxels (uint8, uint16, uint32, int16) as .mhd and .zraw, or "

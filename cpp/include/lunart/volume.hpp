@@ -12,6 +12,7 @@
 
 #include "lunart/export.hpp"
 #include "lunart/geometry.hpp"
+#include "lunart/read_options.hpp"
 #include "lunart/warning.hpp"
 
 namespace lunart {
@@ -37,11 +38,16 @@ struct ScanHeader {
   std::string series_uid;
 };
 
-// Reads a scan by its extension: .mhd (with .raw, .zraw, ...) or .mha. Throws Errc::scan naming the
-// file, the value and the way out: missing, truncated, wrong-sized, not three-dimensional, NaN, ...
+// Reads a scan by what it is: MetaImage (.mhd with .raw, .zraw, ...; .mha); where this build has
+// its ITK module also NRRD, NIfTI, and DICOM: a folder, a zip or a file. Throws Errc::scan naming
+// the file, the value and the way out: missing, truncated, wrong-sized, not three-dimensional, NaN,
+// ...; Errc::usage for a series that is not there, or options for what is no DICOM.
 [[nodiscard]] LUNART_API Volume read_scan(const std::filesystem::path& path, const Tick& tick = {});
-[[nodiscard]] LUNART_API ScanHeader read_scan_header(const std::filesystem::path& path);
-// The header and every file that holds its voxels.
+[[nodiscard]] LUNART_API Volume read_scan(const std::filesystem::path& path,
+                                          const ReadOptions& options, const Tick& tick = {});
+[[nodiscard]] LUNART_API ScanHeader read_scan_header(const std::filesystem::path& path,
+                                                     const ReadOptions& options = {});
+// The header and every file that holds its voxels; of a folder all its files.
 [[nodiscard]] LUNART_API std::vector<std::filesystem::path> files_of_scan(
     const std::filesystem::path& path);
 

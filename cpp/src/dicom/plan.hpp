@@ -9,15 +9,14 @@
 
 #include "dicom/series.hpp"
 #include "lunart/geometry.hpp"
+#include "lunart/read_options.hpp"
 #include "lunart/warning.hpp"
 
 namespace lunart::dicom {
 
-// What to do with a series that is no even stack of slices. Every default refuses and names the
-// slices; the other value mends it, and the scan carries a warning that says what was done.
-enum class OnGap { refuse, fill };         // missing slices, uneven spacing: interpolate linearly
-enum class OnTilt { refuse, resample };    // a tilted gantry: shift each slice, linearly
-enum class OnDuplicate { refuse, first };  // different slices at one place: lowest instance number
+using lunart::OnDuplicate;
+using lunart::OnGap;
+using lunart::OnTilt;
 
 struct Request {
   std::string source;  // the folder, archive or file, for messages and Volume::path
@@ -25,6 +24,8 @@ struct Request {
   OnGap on_gap{OnGap::refuse};
   OnTilt on_tilt{OnTilt::refuse};
   OnDuplicate on_duplicate{OnDuplicate::refuse};
+  std::vector<Warning>
+      notes{};  // what the provider met, such as damaged files; for the plan's warnings
 };
 
 struct StoredSlice {
@@ -53,6 +54,9 @@ struct Plan {
   std::int64_t rows{}, cols{};       // of the stored pixels; the volume's may be more
   OnDuplicate on_duplicate{};
   std::vector<Warning> warnings;
+
+  // Whether the volume is not simply the slices.
+  [[nodiscard]] bool is_resampled() const;
 };
 
 // Throws Errc::scan: no CT series, several and none chosen (with a list), no position, a gap, ...;

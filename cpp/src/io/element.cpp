@@ -96,6 +96,17 @@ void append_elements(std::span<const std::byte> raw, Element element, bool swapp
   });
 }
 
+void append_scaled_elements(std::span<const std::byte> raw, Element element, bool swapped,
+                            const Scaling& scaling, HuBuffer& hu) {
+  with_type(element, [&](auto zero) {
+    using T = decltype(zero);
+    hu.append(raw.size() / sizeof(T), [&](std::size_t i) {
+      const auto value = static_cast<double>(loaded<T>(raw.data() + i * sizeof(T), swapped));
+      return scaling.slope * value + scaling.intercept;
+    });
+  });
+}
+
 void swap_bytes(std::span<std::int16_t> values) noexcept {
   for (std::int16_t& value : values) {
     const auto bits = static_cast<std::uint16_t>(value);

@@ -20,6 +20,13 @@ enum class Element { int8, uint8, int16, uint16, int32, uint32, int64, uint64, f
 
 // Appends raw.size() / size_of(element) voxels; `swapped`: not in this machine's byte order.
 void append_elements(std::span<const std::byte> raw, Element element, bool swapped, HuBuffer& hu);
+// What a file's values mean: slope * value + intercept.
+struct Scaling {
+  double slope{1}, intercept{};
+};
+// The same, scaled in double; whole numbers stay int16.
+void append_scaled_elements(std::span<const std::byte> raw, Element element, bool swapped,
+                            const Scaling& scaling, HuBuffer& hu);
 // Turns the bytes of every value around.
 void swap_bytes(std::span<std::int16_t> values) noexcept;
 // Appends numbers that were read from text. Returns the first that is no value of `element` (300

@@ -1,0 +1,118 @@
+#include "itk/dicom_scan.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "dicom/assemble.hpp"
+#include "dicom/plan.hpp"
+#include "io/text.hpp"
+#include "itk/dicom_files.hpp"
+#include "itk/dicom_pixels.hpp"
+#include "itk/dicom_tags.hpp"
+#include "lunart/error.hpp"
+
+namespace lunart {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Found {
+  std::unique_ptr<DicomFiles> files;
+  std::vector<dicom::Instance> instances;
+  std::vector<std::size_t> file_of;  // of each instance
+  std::vector<std::string> damaged;  // a sentence a file
+
+  [[nodiscard]] std::vector<Warning> notes() const {
+    if (damaged.empty()) return {};
+    constexpr std::size_t kNamed = 5;
+    std::string text = std::to_string(damaged.size()) + " DICOM files are damaged and left out: ";
+    for (std::size_t i = 0; i < std::min(damaged.size(), kNamed); ++i) {
+      text += (i == 0 ? "" : "; ") + damaged[i];
+    }
+    if (damaged.size() > kNamed) {
+      text += "; and " + std::to_string(damaged.size() - kNamed) + " more";
+    }
+    return {{"dicom-damaged", text}};
+  }
+};
+
+Found find(const fs::path& path, const Tick& tick) {
+  silence_gdcm();
+  Found found{.files = open_dicom_files(path), .instances = {}, .file_of = {}, .damaged = {}};
+  const std::vector<std::string>& names = found.files->names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (tick) tick();
+    const std::unique_ptr<std::istream> stream = found.files->open(i);
+    try {
+      if (std::optional<dicom::Instance> instance = read_tags(*stream, names[i])) {
+        found.instances.push_back(std::move(*instance));
+        found.file_of.push_back(i);
+      }
+    } catch (const Error& error) {
+      found.damaged.emplace_back(error.what());
+    }
+  }
+  if (found.instances.empty()) {
+    const std::string why = found.damaged.empty()
+                                ? std::to_string(names.size()) + " files, none of them DICOM"
+                                : found.damaged.front();
+    throw Error(Errc::scan, shown(path) + ": holds no DICOM series (" + why + ")");
+  }
+  return found;
+}
+
+dicom::Plan plan_of(const Found& found, const fs::path& path, const ReadOptions& options) {
+  return dicom::make_plan(found.instances, {.source = path.string(),
+                                            .series = options.series,
+                                            .on_gap = options.on_gap,
+                                            .on_tilt = options.on_tilt,
+                                            .on_duplicate = options.on_duplicate,
+                                            .notes = found.notes()});
+}
+
+StoredPixels pixels_of(const Found& found, std::size_t instance, const fs::path& path) {
+  const std::size_t file = found.file_of.at(instance);
+  const std::unique_ptr<std::istream> stream = found.files->open(file);
+  return read_pixels(*stream, shown(path) + ": " + printable(found.files->names()[file]));
+}
+
+}  // namespace
+
+Volume read_dicom(const fs::path& path, const ReadOptions& options, const Tick& tick) {
+  const Found found = find(path, tick);
+  const dicom::Plan plan = plan_of(found, path, options);
+  dicom::Assembler volume(plan);
+  for (const dicom::PlannedSlice& slice : plan.slices) {
+    if (tick) tick();
+    volume.append(pixels_of(found, slice.instance, path).pixels);
+    for (const dicom::StoredSlice& twin : slice.twins) {
+      volume.compare(pixels_of(found, twin.instance, path).pixels);
+    }
+  }
+  return std::move(volume).finish();
+}
+
+ScanHeader read_dicom_header(const fs::path& path, const ReadOptions& options, const Tick& tick) {
+  const Found found = find(path, tick);
+  const dicom::Plan plan = plan_of(found, path, options);
+  constexpr dicom::Tag kTransferSyntax = 0x00020010;
+  std::string syntax;
+  if (!plan.slices.empty()) {
+    const auto& tags = found.instances.at(plan.slices.front().instance).tags;
+    if (const auto tag = tags.find(kTransferSyntax); tag != tags.end()) syntax = tag->second;
+  }
+  return {.geometry = plan.geometry,
+          .element_type = "DICOM " + printable(syntax),
+          .compressed = syntax.starts_with("1.2.840.10008.1.2.4") ||
+                        syntax == "1.2.840.10008.1.2.5" || syntax == "1.2.840.10008.1.2.1.99",
+          .series_uid = plan.series_uid};
+}
+
+std::vector<dicom::Series> list_dicom_series(const fs::path& path, const Tick& tick) {
+  return dicom::series_of(find(path, tick).instances);
+}
+
+}  // namespace lunart
