@@ -10,7 +10,7 @@ need() { # COMMAND-or-file PACKAGE...
   command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || { shift; missing="$missing $*"; }
 }
 need /usr/include/ITK-5.2 libinsighttoolkit5-dev libgdcm-dev
-need /usr/include/archive.h libarchive-dev
+need /usr/include/zip.h libzip-dev
 need chromium chromium
 need dciodvfy dicom3tools
 need npm npm
