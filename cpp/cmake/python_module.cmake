@@ -3,6 +3,7 @@ find_package(pybind11 REQUIRED CONFIG HINTS "${LUNART_pybind11_dir}")
 pybind11_add_module(lunart_core NO_EXTRAS
   cpp/src/bench/peak.cpp
   cpp/python/module.cpp cpp/python/bind_bench.cpp cpp/python/bind_classifier.cpp
+  cpp/python/bind_dicom.cpp
   cpp/python/bind_io.cpp cpp/python/bind_network.cpp cpp/python/bind_pipeline.cpp
   cpp/python/bind_runner.cpp)
 target_include_directories(lunart_core PRIVATE cpp cpp/src)

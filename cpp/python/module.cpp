@@ -76,6 +76,7 @@ PYBIND11_MODULE(_core, m) {
         "Every kind of error: (exit code of a program, sentence).");
   lunart::bind_bench(m);
   lunart::bind_classifier(m);
+  lunart::bind_dicom(m);
   lunart::bind_io(m);
   lunart::bind_network(m);
   lunart::bind_pipeline(m);

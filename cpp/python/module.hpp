@@ -11,6 +11,7 @@ namespace lunart {
 
 void bind_bench(pybind11::module_& m);       // what luna-bench needs besides
 void bind_classifier(pybind11::module_& m);  // pictures and what they show
+void bind_dicom(pybind11::module_& m);       // which DICOM files make a scan
 void bind_io(pybind11::module_& m);          // scans, geometry, files
 void bind_network(pybind11::module_& m);     // engines, one model of a bundle
 void bind_pipeline(pybind11::module_& m);    // single stages, for tests and training data

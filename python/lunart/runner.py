@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from json import dumps as json_text
-from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lunart import _core
 from lunart.callables import callable_networks
-from lunart.errors import ScanError, UsageError
+from lunart.errors import UsageError
+from lunart.reading.arrays import SimpleItkImage, scan_of_array, scan_of_image
+from lunart.reading.choices import Choices, OnDuplicate, OnGap, OnTilt
+from lunart.reading.scan import is_meta_image, read
 from lunart.registry import runs_in_python
 from lunart.result import Result
 
@@ -26,20 +30,6 @@ Precision = Literal["f32", "bf16"]
 Path_ = str | os.PathLike[str]
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-_SERIES_UID_TAG = "0020|000e"
-
-
-@runtime_checkable
-class SimpleItkImage(Protocol):
-    """What a ``SimpleITK.Image`` offers; named here so that SimpleITK stays optional."""
-
-    def GetSpacing(self) -> tuple[float, ...]: ...  # noqa: N802
-    def GetOrigin(self) -> tuple[float, ...]: ...  # noqa: N802
-    def GetDirection(self) -> tuple[float, ...]: ...  # noqa: N802
-    def GetDimension(self) -> int: ...  # noqa: N802
-    def GetNumberOfComponentsPerPixel(self) -> int: ...  # noqa: N802
-    def HasMetaDataKey(self, key: str) -> bool: ...  # noqa: N802
-    def GetMetaData(self, key: str) -> str: ...  # noqa: N802
 
 
 class Runner:
@@ -115,11 +105,17 @@ class Runner:
         region_mask: Path_ | None = None,
         markups: Path_ | None = None,
         progress: ProgressCallback | ProgressStyle | None = None,
+        series_uid: str | None = None,
+        on_gap: OnGap = "refuse",
+        on_tilt: OnTilt = "refuse",
+        on_duplicate: OnDuplicate = "refuse",
     ) -> Result:
-        """Run on a file, a SimpleITK image, or an array of HU, (index, row, col).
+        """Run on a file or folder, a SimpleITK image, or an array of HU, (index, row, col).
 
-        An array needs ``spacing`` (x, y, z in mm) and may have ``origin`` and SimpleITK's nine
-        numbers of ``direction``; files and images bring their own. ``json``, ``csv``, ``mask``,
+        Paths are what :func:`lunart.reading.read_scan` reads; ``series_uid`` and the ``on_...``
+        choices are its own, for DICOM. An array needs ``spacing`` (x, y, z in mm) and may have
+        ``origin`` and SimpleITK's nine numbers of ``direction``; files and images bring their own.
+        ``json``, ``csv``, ``mask``,
         ``region_mask``, ``markups`` and ``progress`` replace the runner's own for this run.
         """
         given = {
@@ -133,6 +129,9 @@ class Runner:
             kind: _name(self._outputs[kind] if path is None else path)
             for kind, path in given.items()
         }
+        choices = Choices(
+            series_uid=series_uid, on_gap=on_gap, on_tilt=on_tilt, on_duplicate=on_duplicate
+        )
         is_array = not isinstance(scan, str | os.PathLike | SimpleItkImage)
         if not is_array and spacing is not None:
             raise UsageError("spacing belongs to an array; a file or an image has its own")
@@ -143,14 +142,26 @@ class Runner:
         )
         report = _callback(self._progress if progress is None else progress)
         if isinstance(scan, str | os.PathLike):
-            found = self._core.run_file(os.fspath(scan), report)
+            if is_meta_image(scan) and choices == Choices():
+                found = self._core.run_file(os.fspath(scan), report)
+            else:
+                found = self._core.run_scan(read(scan, choices, report), report)
         else:
             if isinstance(scan, SimpleItkImage):
                 core_scan = scan_of_image(scan)
             else:
-                core_scan = _scan_of_array(np.asarray(scan), spacing, origin, direction, "")
+                core_scan = scan_of_array(np.asarray(scan), spacing, origin, direction, "")
             found = self._core.run_scan(core_scan, report)
         result = Result(found, all_candidates=self._all_candidates)
+        if isinstance(scan, str | os.PathLike):
+            result.remember(Path(scan).absolute(), lambda path: read(path, choices))
+        elif isinstance(scan, SimpleItkImage):
+            result.remember(scan, scan_of_image)
+        else:
+            result.remember(
+                scan,
+                lambda held: scan_of_array(np.asarray(held), spacing, origin, direction, ""),
+            )
         if names["mask"]:
             result.write_mask(names["mask"])
         if names["region_mask"]:
@@ -173,58 +184,6 @@ def _name(output: Any) -> str:
     if name in ("", "-"):
         raise UsageError(f"an output is called {name!r}; leave it out or name a file")
     return str(name)
-
-
-def _scan_of_array(
-    array: NDArray[Any],
-    spacing: Sequence[float] | None,
-    origin: Sequence[float],
-    direction: Sequence[float],
-    series_uid: str,
-) -> _core.Scan:
-    if array.ndim != 3:
-        raise ScanError(
-            f"the array has {array.ndim} dimensions ({array.shape}); expected (index, row, col)"
-        )
-    if spacing is None:
-        raise UsageError("an array needs spacing=(x, y, z) in mm")
-    for name, values, count in (
-        ("spacing", spacing, 3),
-        ("origin", origin, 3),
-        ("direction", direction, 9),
-    ):
-        if len(values) != count:
-            raise UsageError(f"{name} has {len(values)} numbers; expected {count}")
-    geometry = _core.Geometry(
-        shape_irc=array.shape,
-        spacing_mm=tuple(map(float, spacing)),
-        origin_mm=tuple(map(float, origin)),
-        direction=tuple(map(float, direction)),
-    )
-    # The core reads this machine's byte order, and no half precision.
-    if array.dtype.kind in "iuf":
-        native = np.float32 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
-        array = array.astype(native, copy=False)
-    return _core.scan_from_array(array, geometry, series_uid, "")
-
-
-def scan_of_image(image: SimpleItkImage) -> _core.Scan:
-    """The core's scan of a SimpleITK image. Raises ``ScanError`` when it is none."""
-    import SimpleITK
-
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ScanError(
-            f"the image has {image.GetDimension()} dimensions and "
-            f"{image.GetNumberOfComponentsPerPixel()} channels; expected 3 and 1"
-        )
-    uid = image.GetMetaData(_SERIES_UID_TAG) if image.HasMetaDataKey(_SERIES_UID_TAG) else ""
-    return _scan_of_array(
-        SimpleITK.GetArrayViewFromImage(cast("SimpleITK.Image", image)),
-        image.GetSpacing(),
-        image.GetOrigin(),
-        image.GetDirection(),
-        uid.strip(" \0"),
-    )
 
 
 def _check_progress(progress: object) -> None:

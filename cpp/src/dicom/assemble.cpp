@@ -139,16 +139,13 @@ void Assembler::append(const Stored& pixels) {
   }
   const std::size_t number = self.appended;
   const PlannedSlice& slice = self.plan.slices[number];
-  const bool is_plain = self.plan.volume.size() == self.plan.slices.size() &&
-                        std::ranges::all_of(self.plan.volume, [](const VolumeSlice& v) {
-                          return v.lower == v.upper;
-                        });
+  const bool is_plain = !self.plan.is_resampled();
   const bool is_shifted = self.plan.geometry.shape.row != self.plan.rows ||
                           self.plan.geometry.shape.col != self.plan.cols;
   std::visit(
       [&](auto span) {
         if (!slice.twins.empty()) self.original = self.hu_of(slice, span);
-        if (is_plain && !is_shifted) {
+        if (is_plain) {
           self.append_directly(slice, span);
           ++self.written;
           return;

@@ -20,7 +20,8 @@ namespace {
 // Positions are written with few decimals: a slice may lie this far from an even step.
 constexpr double kEvenMm = 0.05;
 constexpr double kEvenShare = 0.05;     // of the step
-constexpr double kNoticedShare = 0.01;  // of the step: beyond, a warning says so
+constexpr double kNoticedShare = 0.01;  // of the step, and
+constexpr double kNoticedMm = 0.02;     // beyond both, a warning says so
 constexpr double kMostShift = 0.5;      // of a voxel: beyond, slices do not lie behind each other
 constexpr double kTagTilt = 0.5;        // degrees that a tag may claim without a word
 constexpr std::size_t kMostNamed = 8;
@@ -123,6 +124,7 @@ class Planner {
   Planner(const Stack& stack, const Request& request)
       : stack_(stack), request_(request), axis_(stack.slices.front()) {
     plan_.source = request.source;
+    plan_.warnings = request.notes;
     plan_.series_uid = uid_or_empty(stack.series.series_uid);
     plan_.on_duplicate = request.on_duplicate;
     plan_.rows = stack.series.rows;
@@ -179,7 +181,7 @@ class Planner {
     step_ = places_.back() / static_cast<double>(n - 1);
     const double worst = worst_offset(step_, identity(n));
     if (worst <= tolerance(step_)) {
-      if (worst > kNoticedShare * step_) {
+      if (worst > std::max(kNoticedMm, kNoticedShare * step_)) {
         warn("dicom-spacing", "slices lie up to " + rounded(worst) + " mm beside an even step of " +
                                   rounded(step_) + " mm; they are taken as even");
       }
@@ -400,6 +402,15 @@ class Planner {
 };
 
 }  // namespace
+
+bool Plan::is_resampled() const {
+  if (geometry.shape.row != rows || geometry.shape.col != cols) return true;
+  if (volume.size() != slices.size()) return true;
+  for (std::size_t i = 0; i < volume.size(); ++i) {
+    if (volume[i].lower != i || volume[i].upper != i) return true;
+  }
+  return false;
+}
 
 Plan make_plan(std::span<const Instance> instances, const Request& request) {
   return Planner(chosen(instances, request), request).plan();

@@ -22,7 +22,7 @@ from lunart.data.masks import Mask, same_place
 from lunart.errors import DataError, ScanError
 from lunart.evaluation.cases import Case, Reference
 from lunart.evaluation.findings import Nodule, ScanTruth, without_small
-from lunart.runner import SimpleItkImage, scan_of_image
+from lunart.reading.arrays import SimpleItkImage, scan_of_image
 
 _METAIMAGE = (".mhd", ".mha")
 # A voxel belongs to its neighbour across a corner, too: an outline is not cut by its own staircase.
