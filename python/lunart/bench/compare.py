@@ -82,4 +82,5 @@ def _finding(entry: Mapping[str, Any]) -> Finding:
         diameter_mm=entry.get("diameter_mm", 0.0),
         volume_mm3=entry.get("volume_mm3", 0.0),
         voxels=entry["voxels"],
+        mask_runs=entry.get("mask_runs", ""),
     )

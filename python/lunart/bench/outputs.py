@@ -54,6 +54,7 @@ def _check_places(json: str, csv: str, bundle: Path, scan: Path | None) -> None:
         csv=csv,
         mask="",
         region_mask="",
+        markups="",
         scan="" if scan is None else str(scan),
         bundle=bundle,
     )
