@@ -84,7 +84,7 @@ def scan_of_balls(
     return _core.scan_from_array(hu, geometry, "1.2.3", ""), found
 
 
-def result_json(scan: _core.Scan, found: list[Found], **changes: Any) -> dict[str, Any]:
+def result_json(scan: _core.Scan, found: list[Found], /, **changes: Any) -> dict[str, Any]:
     """A result of the scan as ``luna_infer --json`` writes it; ``changes`` replace its keys."""
     nodules = []
     for k, one in enumerate(found):
