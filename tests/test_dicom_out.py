@@ -36,7 +36,7 @@ def ct(tmp_path: Path, **options: Any) -> Path:
 
 def stored(tmp_path: Path, folder: Path, **options: Any) -> tuple[Path, dict[str, Any]]:
     """The result that finds the marks of a series, as a file and as a dictionary."""
-    scan, _ = opened(folder, None)
+    scan = opened(folder).scan
     labels = np.where(scan.hu > MARK, scan.hu - MARK, 0)
     result = result_of(scan, labels, **options)
     return store(tmp_path / "result.json", result), result
@@ -100,10 +100,11 @@ def test_every_frame_is_the_marked_voxels_of_the_slice_it_names(
 def test_the_segmentation_in_the_scan_s_grid_is_the_result_s_mask(tmp_path: Path) -> None:
     folder = ct(tmp_path, orientation=TILTED)
     out, _ = run(tmp_path, folder, "--no-pictures")
-    scan, headers = opened(folder, None)
+    files = opened(folder)
+    scan = files.scan
 
     seg = highdicom.seg.segread(out / "seg.dcm")
-    uids = [str(header.SOPInstanceUID) for header in headers]
+    uids = [str(header.SOPInstanceUID) for header in files.headers]
     read = seg.get_pixels_by_source_instance(
         uids, combine_segments=True, ignore_spatial_locations=True
     )

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folder: Path) -> Path:
-    scan, _ = opened(folder, None)
+    scan = opened(folder).scan
     labels = np.where(scan.hu > MARK, scan.hu - MARK, 0)
     return store(folder.parent / "result.json", result_of(scan, labels))
 
@@ -92,7 +92,7 @@ def test_uids_are_under_the_site_s_root(tmp_path: Path, folder: Path, result: Pa
 
 
 def test_a_result_of_the_same_scan_in_another_format_is_taken(tmp_path: Path, folder: Path) -> None:
-    scan, _ = opened(folder, None)
+    scan = opened(folder).scan
     path = tmp_path / "scan.mhd"
     _core.write_metaimage(path, scan.hu, scan.spacing_mm, scan.origin_mm, scan.direction)
     other = _core.read_scan(path)
@@ -114,7 +114,7 @@ def test_a_result_of_another_scan_is_refused(
 def test_a_scan_that_is_no_dicom_is_refused_with_the_reason(
     tmp_path: Path, folder: Path, result: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scan, _ = opened(folder, None)
+    scan = opened(folder).scan
     path = tmp_path / "scan.mhd"
     _core.write_metaimage(path, scan.hu, scan.spacing_mm, scan.origin_mm, scan.direction)
 

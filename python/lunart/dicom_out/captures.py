@@ -43,7 +43,7 @@ def _capture(
     picture: KeyPicture, number: int, series: str, source: Sources, maker: Maker
 ) -> SCImage:
     image = SCImage.from_ref_dataset(
-        ref_dataset=source.headers[0],
+        ref_dataset=source.images[0],
         pixel_array=np.ascontiguousarray(picture.rgb),
         photometric_interpretation="RGB",
         bits_allocated=8,
@@ -67,7 +67,7 @@ def _capture(
     image.ImageComments = plain(picture.title, 1024)
     image.DateOfSecondaryCapture = DA(maker.when.date())
     image.TimeOfSecondaryCapture = TM(maker.when.time().replace(microsecond=0))
-    image.SourceImageSequence = [_reference(source.headers[index]) for index in picture.indices]
+    image.SourceImageSequence = [_reference(image) for image in source.of_slices(picture.indices)]
     if not image.SourceImageSequence:
         del image.SourceImageSequence
     return image

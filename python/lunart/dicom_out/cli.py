@@ -55,6 +55,17 @@ def _parser() -> Parser:
         help="the folder to make; it must be missing or empty",
     )
     parser.add_argument("--series", metavar="UID", help="which series, when SCAN_DIR has several")
+    for name, mended, what in (
+        ("gap", "fill", "slices are missing or uneven"),
+        ("tilt", "resample", "the gantry was tilted"),
+        ("duplicate", "first", "different slices lie at one place"),
+    ):
+        parser.add_argument(
+            f"--on-{name}",
+            choices=("refuse", mended),
+            default="refuse",
+            help=f"what to do when {what}: as the result's run did (default: refuse)",
+        )
     parser.add_argument(
         "--uid-root",
         metavar="ROOT",
@@ -91,17 +102,27 @@ def _run(argv: Sequence[str] | None) -> None:
 
     from lunart.dicom_out.scan_files import opened
     from lunart.dicom_out.write import write_dicom
+    from lunart.reading import Choices
     from lunart.result import Result
 
     result = Result.load(options.result)
     progress = sys.stderr if options.json else sys.stdout
-    scan, slices = opened(options.scan, options.series)
-    say(f"{len(slices)} slices, {len(result.nodules)} nodules", progress)
+    choices = Choices(
+        series_uid=options.series,
+        on_gap=options.on_gap,
+        on_tilt=options.on_tilt,
+        on_duplicate=options.on_duplicate,
+    )
+    say(f"reading {options.scan}", progress)
+    files = opened(options.scan, choices)
+    count = len(result.nodules)
+    say(f"{files.scan.shape_irc[0]} slices, {count} nodule{'' if count == 1 else 's'}", progress)
     written, warnings = write_dicom(
         result,
-        scan,
-        slices,
+        files.scan,
+        files.headers,
         options.output,
+        is_resampled=files.is_resampled,
         uid_root=options.uid_root,
         date=date,
         pictures=not options.no_pictures,

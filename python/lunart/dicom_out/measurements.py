@@ -51,7 +51,7 @@ def report(
         procedure_reported=terms.CT,
         imaging_measurements=groups,
     )
-    evidence: list[Dataset] = [*source.headers, *([seg] if seg is not None else [])]
+    evidence: list[Dataset] = [*source.images, *([seg] if seg is not None else [])]
     return Comprehensive3DSR(
         evidence=evidence,
         content=content,
@@ -119,7 +119,7 @@ def _group(
 
 def _segment(nodule: Nodule, source: Sources, seg: Segmentation) -> ReferencedSegment:
     # highdicom's from_segmentation fails where a segmentation has but one segment (0.28).
-    images = [source.headers[index] for index in nodule.slices]
+    images = source.of_slices(nodule.slices)
     return ReferencedSegment(
         sop_class_uid=seg.SOPClassUID,
         sop_instance_uid=seg.SOPInstanceUID,

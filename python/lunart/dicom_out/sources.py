@@ -9,9 +9,10 @@ the source states it, and private elements stay behind.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from highdicom import SOPClass
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
@@ -39,58 +40,83 @@ _ALWAYS = (
 )
 # Statements about de-identification that are outside the patient's and the study's modules.
 _SINGLE = ("LongitudinalTemporalInformationModified",)
+_SAME = 1e-3  # of the step between slices: at one place
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The slices of a scan: ``headers[i]`` is that of ``scan.hu[i]``; ``first`` is as read.
+    """The files of a scan: ``images`` are their headers, each once; ``first`` is as read.
 
-    ``missing`` names the attributes that the source lacks and an object needs, and those that could
-    not be copied: keywords only, never values.
+    ``is_aligned`` when slice ``i`` of the scan is the one image ``images[i]``; not so where slices
+    were interpolated or shifted, or are frames of one file. ``missing`` names the attributes that
+    the source lacks and an object needs: keywords only, never values.
     """
 
     scan: _core.Scan
-    headers: tuple[Dataset, ...]
+    images: tuple[Dataset, ...]
+    is_aligned: bool
     first: Dataset
     missing: tuple[str, ...]
 
     @property
     def study_uid(self) -> str:
-        return str(self.headers[0].StudyInstanceUID)
+        return str(self.images[0].StudyInstanceUID)
 
     @property
     def series_uid(self) -> str:
-        return str(self.headers[0].SeriesInstanceUID)
+        return str(self.images[0].SeriesInstanceUID)
 
     @property
     def frame_of_reference_uid(self) -> str:
-        return str(self.headers[0].FrameOfReferenceUID)
+        return str(self.images[0].FrameOfReferenceUID)
+
+    def of_slices(self, indices: Iterable[int]) -> list[Dataset]:
+        """The images that slices of the scan are from, each once."""
+        if self.is_aligned:
+            return [self.images[index] for index in sorted(set(indices))]
+        cosines = np.array(self.images[0].ImageOrientationPatient, np.float64)
+        normal = np.cross(cosines[:3], cosines[3:])
+        places = [np.array(image.ImagePositionPatient, np.float64) for image in self.images]
+        step = self.scan.spacing_mm[2]
+        found: set[int] = set()
+        for index in indices:
+            away = np.abs((places - np.array(self.scan.geometry.to_xyz((index, 0, 0)))) @ normal)
+            found.add(int(away.argmin()))
+            if away.min() > _SAME * step:  # between two, or further from any
+                found.update(np.flatnonzero(away < (1 - _SAME) * step).tolist())
+        return [self.images[number] for number in sorted(found)]
 
 
-def sources(scan: _core.Scan, slices: Sequence[Dataset], spare_frame_uid: str) -> Sources:
-    """The sources of ``scan``, whose slice ``i`` is ``slices[i]`` (pixels are not needed).
+def sources(
+    scan: _core.Scan, stored: Sequence[Dataset], *, is_resampled: bool, spare_frame_uid: str
+) -> Sources:
+    """The sources of ``scan``, made from the ``stored`` slices (pixels are not needed).
 
-    ``spare_frame_uid`` names the frame of reference when the source, against the standard, does
-    not. Raises ``ScanError`` when the files cannot be referenced.
+    Unless ``is_resampled``, slice ``i`` is ``stored[i]``. ``spare_frame_uid`` names the frame of
+    reference when the source, against the standard, does not. Raises ``ScanError`` when the files
+    cannot be referenced.
     """
-    if len(slices) != scan.shape_irc[0]:
+    if not stored or not (is_resampled or len(stored) == scan.shape_irc[0]):
         raise ScanError(
-            f"{scan.path}: {scan.shape_irc[0]} slices in the scan, but {len(slices)} DICOM files"
+            f"{scan.path}: {scan.shape_irc[0]} slices in the scan, but {len(stored)} DICOM images"
         )
     missing = []
-    frame_uid = _uid(slices[0], "FrameOfReferenceUID")
+    frame_uid = _uid(stored[0], "FrameOfReferenceUID")
     if frame_uid is None:
         missing.append("FrameOfReferenceUID")
         frame_uid = spare_frame_uid
-    study_uid = _uid(slices[0], "StudyInstanceUID")
+    study_uid = _uid(stored[0], "StudyInstanceUID")
     if study_uid is None:
         raise ScanError(
             f"{scan.path}: the files have no valid StudyInstanceUID to file anything under"
         )
-    headers = tuple(
-        _header(scan, index, dataset, study_uid, frame_uid) for index, dataset in enumerate(slices)
-    )
-    return Sources(scan, headers, slices[0], tuple(missing))
+    images: dict[str, Dataset] = {}
+    for number, dataset in enumerate(stored):
+        index = min(number, scan.shape_irc[0] - 1)
+        header = _header(scan, index, dataset, study_uid, frame_uid)
+        images.setdefault(str(header.SOPInstanceUID), header)
+    is_aligned = not is_resampled and len(images) == len(stored)
+    return Sources(scan, tuple(images.values()), is_aligned, stored[0], tuple(missing))
 
 
 def carry_over(target: SOPClass, source: Sources) -> tuple[str, ...]:
@@ -143,6 +169,7 @@ def _header(
     header.PixelSpacing = _decimals([geometry.spacing_mm[1], geometry.spacing_mm[0]])
     thickness = _numbers(dataset, "SliceThickness") or [0.0]
     header.SliceThickness = _decimals([thickness[0] or geometry.spacing_mm[2]])[0]
+    header.SpacingBetweenSlices = _decimals([geometry.spacing_mm[2]])[0]
     for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
         # As the file says it, which the scan's geometry was made from and rounds.
         own = _numbers(dataset, keyword)

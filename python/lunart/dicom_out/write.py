@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,9 +40,10 @@ class Written:
 def write_dicom(
     result: Result,
     scan: _core.Scan,
-    slices: list[Dataset],
+    stored: Sequence[Dataset],
     output: Path,
     *,
+    is_resampled: bool = False,
     uid_root: str | None = None,
     date: datetime | None = None,
     pictures: bool = True,
@@ -51,7 +52,8 @@ def write_dicom(
 ) -> tuple[list[Written], list[str]]:
     """Write a result as DICOM beside the files it was found in; what was written, and warnings.
 
-    ``slices[i]`` is the file of ``scan.hu[i]``. With a ``date`` the same input gives the same
+    ``stored`` are the headers of the scan's slices in its order; of scans that ``is_resampled``, of
+    the slices that it was made from. With a ``date`` the same input gives the same
     bytes; without, it is now, and every run has UIDs of its own. ``done`` hears of each object.
     Raises
     ``UsageError`` when the result is of another scan, ``ScanError`` when the files cannot be
@@ -60,9 +62,14 @@ def write_dicom(
     root = None if uid_root is None else checked_root(uid_root)
     require_same_scan(result, scan)
     when = (date or datetime.now()).replace(microsecond=0)
-    uids = Uids(root, _seed(result, slices, when)) if date else Uids.random(root)
+    uids = Uids(root, _seed(result, stored, when)) if date else Uids.random(root)
     with quiet(), folder.written_whole(output, replace=replace) as fresh:
-        source = sources(scan, slices, uids.of_run("frame of reference"))
+        source = sources(
+            scan,
+            stored,
+            is_resampled=is_resampled,
+            spare_frame_uid=uids.of_run("frame of reference"),
+        )
         maker = Maker(result, uids, when)
         found = nodules(result, scan, source.series_uid, uids)
         objects: list[tuple[str, str, SOPClass]] = []
@@ -96,9 +103,9 @@ def write_dicom(
     return written, _warnings(source, lost, found)
 
 
-def _seed(result: Result, slices: list[Dataset], when: datetime) -> str:
+def _seed(result: Result, stored: Sequence[Dataset], when: datetime) -> str:
     """What a run with a given date depends on."""
-    uid = str(slices[0].get("SeriesInstanceUID", "")) if slices else ""
+    uid = str(stored[0].get("SeriesInstanceUID", "")) if stored else ""
     content = [_core.__version__, uid, when.isoformat(), result.to_dict()]
     return json.dumps(content, sort_keys=True)
 
