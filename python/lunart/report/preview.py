@@ -15,6 +15,8 @@ PLANE_PIXELS = 240
 _GAP = 10
 _TEXT = 18
 _LINE = 26
+# No hostile name makes a picture of any height.
+_MOST_LETTERS = 300
 _INK = (20, 23, 27)
 
 
@@ -41,21 +43,31 @@ def _row(one: Shown) -> Picture:
     return _below([_words(pictures.shape[1], [text, str(one.place)]), pictures])
 
 
-def _words(width: int, lines: list[str]) -> Picture:
+def _words(width: int, texts: list[str]) -> Picture:
+    lines = [line for text in texts for line in _broken(plain(text)[:_MOST_LETTERS], width)]
     picture = np.full((_LINE * len(lines), width, 3), _INK, np.uint8)
     for k, line in enumerate(lines):
-        drawing.write(picture, _fitted(plain(line), width), (0, k * _LINE), anchor="la", size=_TEXT)
+        drawing.write(picture, line, (0, k * _LINE), anchor="la", size=_TEXT)
     return picture
 
 
-def _fitted(text: str, width: int) -> str:
-    """As much as has room, so that no hostile name makes a picture of any width."""
-    text = text[:400]
-    if drawing.width_of(text, _TEXT) <= width:
-        return text
-    while text and drawing.width_of(text + "...", _TEXT) > width:
-        text = text[:-1]
-    return text + "..."
+def _broken(text: str, width: int) -> list[str]:
+    """Lines that have room, broken between words, or within one that has none."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if drawing.width_of(joined, _TEXT) <= width:
+            lines[-1] = joined
+            continue
+        lines += [word] if lines[-1] else []
+        lines[-1] = word
+        while drawing.width_of(lines[-1], _TEXT) > width and len(lines[-1]) > 1:
+            fits = next(
+                n for n in range(len(lines[-1]) - 1, 0, -1)
+                if n == 1 or drawing.width_of(lines[-1][:n], _TEXT) <= width
+            )  # fmt: skip
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
+    return lines
 
 
 def _across(pictures: list[Picture]) -> Picture:
