@@ -11,6 +11,7 @@ from typing import Any
 
 import block_results
 import numpy as np
+import program
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from handmade import IDENTITY, runner, scan_of, write_handmade
@@ -263,3 +264,56 @@ def test_markups_have_slicers_name(bundle: Path, small_scan: Path, tmp_path: Pat
 
     with pytest.raises(UsageError, match=r"must end in .mrk.json"):
         Runner(bundle, markups=tmp_path / "m.json")(small_scan)
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{scan}", "--markups", "{out}/x.json"], "must end in .mrk.json"),
+        (["{scan}", "--markups", ""], "--markups has no file name"),
+        (["{scan}", "{scan}", "--markups", "{out}/x.mrk.json"], "take one scan, not 2"),
+        (["{scan}", "--info", "--markups", "{out}/x.mrk.json"], "need an inference"),
+        (["{scan}", "--mask", "{out}/x.nii.bz2"], ".nii or .nii.gz"),
+        (["{scan}", "--mask", "{out}/x.nii", "--region-mask", "{out}/x.nii"], "the same file"),
+    ],
+)
+def test_outputs_that_make_no_sense_are_2(
+    arguments: list[str], said: str, bundle: Path, small_scan: Path, tmp_path: Path
+) -> None:
+    filled = [one.format(scan=small_scan, out=tmp_path) for one in arguments]
+    assert said in program.refused(2, *filled, "--bundle", bundle)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_program_writes_what_luna_convert_does(
+    bundle: Path, phantom_scan: Path, tmp_path: Path
+) -> None:
+    """Of a scan that lies turned about the body's axis."""
+    kinds = {"--mask": "m.nii.gz", "--csv": "m.csv", "--markups": "m.mrk.json", "--json": "m.jsonl"}
+    outputs = [part for kind, name in kinds.items() for part in (kind, tmp_path / name)]
+    done = program.run(
+        phantom_scan,
+        "--bundle",
+        bundle,
+        "--all-candidates",
+        "--engine",
+        "torchscript-trace",
+        *outputs,
+    )
+    assert done.returncode == 0, done.stderr
+    (result,) = load_results(tmp_path / "m.jsonl")
+    assert len(result.nodules) > 0
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in kinds.values():
+        assert _run(tmp_path / "m.jsonl", "-o", again / name) == 0
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+    image = sitk.ReadImage(str(tmp_path / "m.nii.gz"))
+    _same_geometry(image, result, 1e-6)
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(image), result.mask)
+    for finding in result.nodules:
+        centre = image.TransformPhysicalPointToIndex(finding.center_xyz_mm)
+        assert image[centre] == finding.label

@@ -206,6 +206,22 @@ def test_one_result_is_wanted_of_several(fresh: Result, tmp_path: Path) -> None:
     assert [one.to_json() for one in load_results(path)] == [fresh.to_json()] * 2
 
 
+def test_a_line_without_an_end_is_read_no_further_than_a_result_goes(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    with path.open("wb") as file:
+        file.write(b'{"schema": "')
+        file.truncate(1 << 30)
+    assert "no more than 256 are read" in _refused(path)
+
+
+def test_lines_may_be_longer_than_a_piece_of_the_file(fresh: Result, tmp_path: Path) -> None:
+    data = fresh.to_dict()
+    data["scan"]["path"] = "x" * 3_000_000
+    lines = [json.dumps(data), json.dumps(fresh.to_dict())]
+    path = _kept(tmp_path, "\n\n" + "\r\n".join(lines))
+    assert [len(one.scan.path or "") for one in load_results(path)] == [3_000_000, 0]
+
+
 def test_a_bad_line_is_named(fresh: Result, tmp_path: Path) -> None:
     line = json.dumps(fresh.to_dict())
     path = _kept(tmp_path, f"{line}\n\n{{}}\n")
