@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ from lunart.view.server import Content, ViewServer
 from numpy.typing import NDArray
 
 SHAPE = (24, 48, 56)
+SECONDS = 60
+_PROGRAM = "import sys; from lunart.view.cli import main; sys.exit(main())"
 _TILT, _TURN = np.deg2rad(17.0), np.deg2rad(9.0)
 _OBLIQUE = np.array(
     [[np.cos(_TURN), -np.sin(_TURN), 0], [np.sin(_TURN), np.cos(_TURN), 0], [0, 0, 1]]
@@ -96,6 +100,26 @@ def serving(viewed: Viewed) -> Iterator[ViewServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The program in a process of its own, and the address that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line.startswith("luna-view: http://127.0.0.1:"):
+            pytest.fail(f"{line}{process.communicate(timeout=SECONDS)}")
+        yield process, line.split()[1]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _assets() -> dict[str, Any]:

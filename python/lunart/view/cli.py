@@ -22,11 +22,9 @@ from lunart.view.server import Content, ViewServer
 
 PROG = "luna-view"
 _POLL_S = 0.2
-_STOPPING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-
-class _StopError(Exception):
-    """Somebody asked for the end, or nobody looks any more; the text says which."""
+_STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,25 +68,23 @@ def _main(args: argparse.Namespace) -> None:
     content = Content.of(Document(result), scan, assets)
     with (
         ViewServer(content, args.port, lambda: _say_closed(args.idle)) as server,
-        _signals_stop(),
+        _signals_told() as told,
     ):
-        try:
-            say(f"{PROG}: {server.url}")
-            say(f"{PROG}: Ctrl-C stops it")
-            if not args.no_browser:
-                threading.Thread(target=_open_browser, args=(server.url,), daemon=True).start()
-            _serve(server, 60 * args.idle)
-        except (KeyboardInterrupt, _StopError) as stop:
-            say(": ".join([PROG, "stopped", *map(str, stop.args)]))
+        say(f"{PROG}: {server.url}")
+        say(f"{PROG}: Ctrl-C stops it")
+        if not args.no_browser:
+            threading.Thread(target=_open_browser, args=(server.url,), daemon=True).start()
+        say(f"{PROG}: stopped: {_serve(server, 60 * args.idle, told)}")
 
 
-def _serve(server: ViewServer, idle_s: float) -> None:
-    """Answer requests, one by one into threads, until a signal or an exception ends it."""
+def _serve(server: ViewServer, idle_s: float, told: list[str]) -> str:
+    """Answer requests, each in a thread, until a signal is ``told``. Returns why it ended."""
     server.timeout = _POLL_S
-    while True:
+    while not told:
         server.handle_request()
         if idle_s and server.visitors.seconds_empty() > idle_s:
-            raise _StopError("no page has been open for a while (see --idle)")
+            return "no page has been open for a while (see --idle)"
+    return told[0]
 
 
 def _open_browser(url: str) -> None:
@@ -106,15 +102,21 @@ def _say_closed(idle_minutes: float) -> None:
 
 
 @contextmanager
-def _signals_stop() -> Iterator[None]:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise _StopError(signal.Signals(number).name)
+def _signals_told() -> Iterator[list[str]]:
+    """The names of the signals that ask for the end, as they come.
+
+    They are noted instead of raised: an exception could end up in the handling of a request.
+    """
+    told: list[str] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        told.append(signal.Signals(number).name)
 
     # What was to be ignored stays so: nohup.
     numbers = [one for one in _STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield
+        yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -36,6 +36,8 @@ class Document:
                     "series_uid": scan.series_uid,
                     "shape_irc": scan.shape_irc,
                     "spacing_mm": scan.spacing_mm,
+                    "origin_mm": scan.origin_mm,
+                    "direction": scan.direction,
                 },
                 "bundle": {"name": result.bundle.name, "sha256": result.bundle.sha256},
                 "engine": {

@@ -5,13 +5,17 @@ import { fillFacts } from "./facts.js";
 import { fetchBuffer, fetchJson } from "./fetch.js";
 import { fillKeyTable, listenToKeys } from "./keys.js";
 import { makeList, millimetres } from "./list.js";
+import { voxelAt } from "./place.js";
 import { LAYOUTS, WINDOWS } from "./presets.js";
-import { stepsFor } from "./size.js";
+import { FEW_VOXELS, MOST_VOXELS, stepsFor } from "./size.js";
 import { Stage } from "./stage.js";
 
 const $ = (id) => document.getElementById(id);
 const stage = new Stage();
 const state = { findings: [], chosen: -1, threshold: 0, level: 0, width: 1, mask: "outline" };
+
+// Of the address, for a page that asks for fewer voxels.
+const COARSER = "#coarser";
 
 const MASKS = [
   { name: "Outline", style: "outline" },
@@ -21,18 +25,21 @@ const MASKS = [
 
 main().catch((error) => {
   console.error(error);
-  const short = error instanceof RangeError;
   $("loading-progress").hidden = true;
   $("loading").hidden = false;
-  $("loading-text").textContent = short
-    ? "This browser cannot hold the scan in memory. Close other pages, or look with a browser that has more."
-    : `The scan cannot be shown: ${error.message}`;
+  if (error instanceof RangeError) sayTooLarge();
+  else $("loading-text").textContent = `The scan cannot be shown: ${error.message}`;
   document.documentElement.dataset.state = "failed";
 });
 
 async function main() {
+  $("coarser").addEventListener("click", () => {
+    location.hash = COARSER;
+    location.reload();
+  });
   chooseTheme(matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
   const known = await fetchJson("view.json");
+  state.known = known;
   state.findings = known.findings;
   state.threshold = known.threshold;
   const name = known.scan.series_uid ?? known.scan.name;
@@ -44,12 +51,11 @@ async function main() {
   await stage.attach($("canvas"), {
     onMove: showPlace,
     onWindow: (low, high) => showWindow((low + high) / 2, high - low),
-    onLost: () => warn("The graphics card gave up this page. Reload it, or close other pages first."),
+    onLost: sayTooLarge,
   });
   const steps = await load(known);
   const list = makeList($("list"), state.findings, choose);
   state.list = list;
-  state.known = known;
 
   const pressLayout = makeChoice($("layouts"), LAYOUTS, ({ view }) => setLayout(view));
   const pressWindow = makeChoice($("windows"), WINDOWS, ({ level, width }) => setWindow(level, width));
@@ -72,6 +78,7 @@ async function main() {
   setWindow(WINDOWS[0].level, WINDOWS[0].width);
   setMask(state.mask);
   setThreshold(state.threshold);
+  stage.draw();
   if (steps.some((step) => step > 1)) {
     warn(`The scan is too large for the graphics card: shown is one voxel in ${steps.join(" × ")} (index × row × col).`);
   }
@@ -87,7 +94,7 @@ async function main() {
 }
 
 async function load({ scan, findings }) {
-  const steps = stepsFor(scan.shape_irc, stage.largestSide);
+  const steps = stepsFor(scan.shape_irc, stage.largestSide, location.hash === COARSER ? FEW_VOXELS : MOST_VOXELS);
   const query = `step=${steps.join(",")}`;
   const progress = (what) => (part) => {
     $("loading-text").textContent = `${what}: ${Math.round(100 * part)} %`;
@@ -110,7 +117,7 @@ function choose(place) {
   const finding = state.findings[place];
   state.chosen = place;
   state.list.mark(place);
-  stage.goTo(finding.center_xyz_mm);
+  stage.goTo(finding.center_xyz_mm, Math.max(8, 0.8 * finding.diameter_mm));
   $("said").textContent = `${finding.kind} ${place + 1}, probability ${finding.probability.toFixed(3)}, `
     + `${finding.diameter_mm.toFixed(1)} mm, at ${millimetres(finding.center_xyz_mm)}`;
 }
@@ -135,12 +142,18 @@ function setThreshold(threshold) {
   $("findings-title").textContent = `${known.all_candidates ? "Findings" : "Nodules"} (${count} of ${findings.length})`;
   $("list-empty").hidden = count > 0;
   $("list-empty").textContent = findings.length ? "None above this probability." : "The result lists no nodule.";
-  $("threshold-note").textContent = known.all_candidates
-    ? `The run's threshold was ${known.threshold}; grey findings are below it.`
-    : threshold < known.threshold
-      ? `This result lists nodules only: nothing below ${known.threshold} is in it. Run luna_infer with --all-candidates to see more.`
-      : `The run's threshold was ${known.threshold}.`;
+  $("threshold-note").textContent = noteOn(known, threshold);
   $("threshold-reset").disabled = threshold === known.threshold;
+}
+
+function noteOn({ all_candidates: all, findings_left_out: leftOut, threshold: ofRun }, threshold) {
+  if (!all) {
+    return threshold < ofRun
+      ? `This result lists nodules only: nothing below ${ofRun} is in it. Run luna_infer with --all-candidates to see more.`
+      : `The run's threshold was ${ofRun}.`;
+  }
+  const rest = leftOut ? ` The ${leftOut} least probable candidates are left out.` : "";
+  return `The run's threshold was ${ofRun}; white findings are below it.${rest}`;
 }
 
 function setWindow(level, width) {
@@ -175,11 +188,22 @@ function setMask(style) {
 function showPlace({ xyz, hu }) {
   const place = $("place");
   [place.dataset.x, place.dataset.y, place.dataset.z] = xyz.map(String);
-  place.replaceChildren(...[millimetres(xyz), `${Math.round(hu)} HU`].map((text) => {
+  const [index, row, col] = voxelAt(state.known.scan, xyz).map(Math.round);
+  const texts = [millimetres(xyz), `image ${index + 1}, row ${row + 1}, column ${col + 1}`, `${Math.round(hu)} HU`];
+  place.replaceChildren(...texts.map((text) => {
     const span = document.createElement("span");
     span.textContent = text;
     return span;
   }));
+}
+
+function sayTooLarge() {
+  $("loading").hidden = false;
+  $("loading-progress").hidden = true;
+  $("loading-text").textContent = location.hash === COARSER
+    ? "The browser or the graphics card cannot hold this scan, not even with fewer voxels. Close other pages and programs, or look on a machine with more memory."
+    : "The browser or the graphics card cannot hold this scan. Close other pages and load again, or see fewer of its voxels.";
+  $("coarser").hidden = location.hash === COARSER;
 }
 
 function warn(text) {

@@ -25,8 +25,9 @@ void main() {
   vec3 dx = dFdx(texPos) * overlayOutlineWidth;
   vec3 dy = dFdy(texPos) * overlayOutlineWidth;
   float here = inside(texPos);
-  float most = max(max(inside(texPos + dx), inside(texPos - dx)), max(inside(texPos + dy), inside(texPos - dy)));
-  most = max(most, here);
+  float most = here;
+  for (int x = -1; x <= 1; ++x)
+    for (int y = -1; y <= 1; ++y) most = max(most, inside(texPos + float(x) * dx + float(y) * dy));
   if (most <= 0.5) return;
   vec3 c = texture(overlay, texPos).rgb;
   vec3 hue = here > 0.02 ? c / here : vec3(1.0);

@@ -18,14 +18,13 @@ const ALL = [
   { sliceType: SLICE_TYPE.SAGITTAL, position: [0.62, 0.34, 0.38, 0.33] },
   { sliceType: SLICE_TYPE.RENDER, position: [0.62, 0.67, 0.38, 0.33] },
 ];
-// Grey in the planes, which ignore A. In 3-D only what lies between air and soft tissue of the window is
-// seen, faintly: the walls of lungs and vessels, so that the findings shine through.
-const COLOURS = {
-  R: [0, 90, 140, 205, 255], G: [0, 90, 140, 205, 255], B: [0, 90, 140, 205, 255],
-  A: [0, 0, 48, 0, 0], I: [0, 90, 140, 205, 255],
-};
+// Grey in the planes, which ignore A: that is how much 3-D shows of a grey. In a window that has the lungs,
+// these are a mist in which the findings shine; in others, what is densest is seen.
+const LUNGS = ramp([0, 66, 76, 118, 132, 255], [0, 0, 4, 4, 0, 0]);
+const DENSE = ramp([0, 150, 210, 255], [0, 0, 24, 40]);
+const HIGHEST_LEVEL_OF_LUNGS = -300; // HU
 
-const CROSSHAIR_PERCENT = 0.2; // of the scan's width
+const CROSSHAIR_MM = 0.7;
 
 export class Stage {
   #nv = new Screen({
@@ -36,23 +35,24 @@ export class Stage {
     dragAndDropEnabled: false,
     dragMode: DRAG_MODE.windowing,
     backColor: [0, 0, 0, 1],
-    fontColor: [1, 0.85, 0.4, 1],
+    fontColor: [1, 0.5, 0.1, 1],
+    fontSizeScaling: 0.5,
     crosshairColor: [0.3, 0.9, 0.5, 0.8],
-    crosshairWidth: CROSSHAIR_PERCENT,
-    crosshairWidthUnit: "percent",
-    crosshairGap: 12,
+    crosshairWidthUnit: "mm",
     show3Dcrosshair: true,
     // NiiVue's own keys would fight with ours.
     viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "",
   });
   #mask = null;
+  #gapMm = 0;
   view = "all";
 
   async attach(canvas, { onMove, onWindow, onLost }) {
     if (!canvas.getContext("webgl2")) throw new Error("this browser has no WebGL 2");
     canvas.addEventListener("webglcontextlost", onLost);
     await this.#nv.attachToCanvas(canvas);
-    this.#nv.addColormap("ct", COLOURS);
+    this.#nv.addColormap("lungs", LUNGS);
+    this.#nv.addColormap("dense", DENSE);
     this.#nv.setCustomSliceShader(SLICE_SHADER);
     this.#nv.onLocationChange = () => onMove(this.place());
     this.#nv.onIntensityChange = (volume) => onWindow(volume.cal_min, volume.cal_max);
@@ -63,19 +63,26 @@ export class Stage {
   }
 
   async makeScan(buffer) {
-    return NVImage.new(buffer, "scan.nii", "ct");
+    return NVImage.new(buffer, "scan.nii", "lungs");
   }
 
   async makeMask(buffer) {
     return NVImage.new(buffer, "mask.nii", "gray");
   }
 
-  // `mask` is null when there is no finding.
+  // `mask` is null when there is no finding. Nothing is drawn yet.
   show(scan, mask) {
     this.#mask = mask;
-    this.colourMask([], () => false);
     for (const volume of mask ? [scan, mask] : [scan]) this.#nv.addVolume(volume);
+  }
+
+  // Draws what is shown for the first time. Throws RangeError where the graphics card cannot hold it.
+  draw() {
+    const { gl } = this.#nv;
     this.#nv.flush();
+    for (let error = gl.getError(); error !== gl.NO_ERROR; error = gl.getError()) {
+      if (error === gl.OUT_OF_MEMORY || error === gl.CONTEXT_LOST_WEBGL) throw new RangeError("out of memory");
+    }
   }
 
   // Colours the voxels of the findings that `isShown`; those of the others vanish.
@@ -98,13 +105,14 @@ export class Stage {
   // "fill", "outline" or "off".
   styleMask(style) {
     if (!this.#mask) return;
-    this.#nv.overlayOutlineWidth = style === "outline" ? 1.5 * devicePixelRatio : 0;
+    this.#nv.overlayOutlineWidth = style === "outline" ? 1.3 * devicePixelRatio : 0;
     this.#nv.overlayAlphaShader = style === "fill" ? 0.45 : 0;
     this.#nv.setOpacity(this.#nv.volumes.indexOf(this.#mask), style === "off" ? 0 : 1);
   }
 
   setWindow(level, width) {
     const [scan] = this.#nv.volumes;
+    scan._colormap = level <= HIGHEST_LEVEL_OF_LUNGS ? "lungs" : "dense"; // the setter would draw
     scan.cal_min = level - width / 2;
     scan.cal_max = level + width / 2;
     this.#nv.updateGLVolume();
@@ -117,8 +125,12 @@ export class Stage {
     this.#nv.setSliceType(VIEWS[view]);
   }
 
-  goTo([x, y, z]) {
+  // The crosshair leaves `gapMm` open around the place. A zoomed picture moves along.
+  goTo([x, y, z], gapMm) {
     this.#nv.scene.crosshairPos = this.#nv.mm2frac([-x, -y, z], 0, true);
+    this.#gapMm = gapMm;
+    this.#fitCrosshair();
+    if (this.#nv.scene.pan2Dxyzmm[3] > 1) this.#centre();
     this.#nv.createOnLocationChange();
     this.#nv.drawScene();
   }
@@ -140,14 +152,30 @@ export class Stage {
     const scale = Math.min(Math.max(old[3] * factor, 0.5), 16);
     const mm = this.#nv.frac2mm(scene.crosshairPos);
     const pan = [0, 1, 2].map((i) => old[i] + (old[3] - scale) * mm[i]);
-    this.#nv.opts.crosshairWidth = CROSSHAIR_PERCENT / scale;
     this.#nv.setPan2Dxyzmm([...pan, scale]);
+    this.#fitCrosshair();
     this.#nv.setScale(Math.min(Math.max(scene.volScaleMultiplier * factor, 0.5), 8));
   }
 
+  // Planes are drawn at scale × mm + pan, so this puts the crosshair where the scan's middle was.
+  #centre() {
+    const { scene } = this.#nv;
+    const [scale, middle, mm] = [scene.pan2Dxyzmm[3], this.#nv.frac2mm([0.5, 0.5, 0.5]), this.#nv.frac2mm(scene.crosshairPos)];
+    this.#nv.setPan2Dxyzmm([...[0, 1, 2].map((i) => middle[i] - scale * mm[i]), scale]);
+  }
+
+  // As thin on the screen whatever the zoom, and open around the finding. NiiVue measures the gap in half
+  // widths, and keeps the crosshair's shape until its place is another.
+  #fitCrosshair() {
+    const { opts, scene, crosshairs3D } = this.#nv;
+    opts.crosshairWidth = CROSSHAIR_MM / scene.pan2Dxyzmm[3];
+    opts.crosshairGap = this.#gapMm / (opts.crosshairWidth / 2);
+    if (crosshairs3D) crosshairs3D.mm[0] = NaN;
+  }
+
   reset() {
-    this.#nv.opts.crosshairWidth = CROSSHAIR_PERCENT;
     this.#nv.setPan2Dxyzmm([0, 0, 0, 1]);
+    this.#fitCrosshair();
     this.#nv.setScale(1);
     this.#nv.setRenderAzimuthElevation(180, 10);
   }
@@ -159,4 +187,8 @@ export class Stage {
     const voxel = scan.mm2vox([x, y, z]);
     return { xyz: [-x, -y, z], hu: scan.getValue(...voxel) };
   }
+}
+
+function ramp(greys, alphas) {
+  return { R: greys, G: greys, B: greys, A: alphas, I: greys };
 }
