@@ -9,6 +9,7 @@ from pathlib import Path
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import OutputError, UsageError
+from lunart.reading.arguments import add_choices, choices_of
 from lunart.result import Result, load_results, require_same_scan
 
 _PROG = "luna-report"
@@ -36,19 +37,22 @@ def _run(argv: Sequence[str] | None) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="HTML", help="the report to write")
     parser.add_argument("--preview", type=Path, metavar="PNG", help="a picture that sums it up")
-    parser.add_argument("--series", metavar="UID", help="which series, where SCAN holds several")
+    add_choices(parser)
     options = parser.parse_args(argv)
     outputs = [path for path in (options.output, options.preview) if path is not None]
+    for path, ends in ((options.output, (".html", ".htm")), (options.preview, (".png",))):
+        if path is not None and path.suffix.lower() not in ends:
+            raise UsageError(f"{path} is to be {ends[0][1:].upper()}: name it {ends[0]}")
     _check(outputs, options.result, options.scan)
 
-    from lunart.reading import read_scan
+    from lunart.reading.scan import read
     from lunart.report.contents import MOST_PICTURES, contents_of, drawn
     from lunart.report.drawing import png
     from lunart.report.page import render
     from lunart.report.preview import MOST_ROWS, PLANE_PIXELS, preview
 
     results = load_results(options.result)
-    scan = read_scan(options.scan, series_uid=options.series)
+    scan = read(options.scan, choices_of(options))
     result = _of_scan(results, scan, options.result)
     it = contents_of(result, scan)
     if options.output is not None:
@@ -67,8 +71,6 @@ def _check(outputs: Sequence[Path], result: Path, scan: Path) -> None:
     """Refuse outputs that would replace an input, before any work."""
     if not outputs:
         raise UsageError("nothing to write: give -o report.html, --preview picture.png, or both")
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise UsageError(f"{outputs[0]}: the report and the preview are the same file")
     for path in outputs:
         if path.is_dir():
             raise OutputError(f"{path} is a folder; name a file in it")
