@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -450,3 +451,32 @@ def test_it_shares_a_process_with_torch_onnxruntime_and_openvino(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "openvino" in done.stdout
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from lunart.networks import open_network
+
+kept = [open_network(sys.argv[1], "segmentation", "openvino", 1)]
+ended = threading.Thread(target=kept.clear)
+ended.start()
+ended.join()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_survived_after_another_thread_dropped_the_engine(bundle: Path) -> None:
+    """Where the processor has AMX, OpenVINO sets a thread's stack for signals; see openvino.cpp."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(bundle)],
+        capture_output=True, text=True, timeout=120, check=False, preexec_fn=_hear_ctrl_c,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

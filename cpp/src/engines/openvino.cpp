@@ -48,6 +48,14 @@ auto guarded(const std::string& what, const Call& call) -> decltype(call()) {
   }
 }
 
+// Never destroyed: on processors with AMX the CPU plugin gives the thread that opens it a larger stack
+// for signals and frees it when the last core goes. Where that happens on another thread, the first
+// one is left with a freed stack, and the next Ctrl-C ends the process with a segmentation fault.
+ov::Core& core() {
+  static auto& kept = *new ov::Core;
+  return kept;
+}
+
 std::string content_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::string content{std::istreambuf_iterator<char>(file), {}};
@@ -108,7 +116,7 @@ class OpenVino final : public Engine {
   OpenVino(const EngineSettings& settings, std::unique_ptr<ModelCache> cache)
       : settings_(settings), cache_(std::move(cache)) {
     guarded("its CPU plugin cannot be opened (reinstall openvino)", [&] {
-      capabilities_ = core_.get_property(kDevice, ov::device::capabilities);
+      capabilities_ = core().get_property(kDevice, ov::device::capabilities);
       if (settings_.precision == Precision::bf16) require_bf16();
     });
   }
@@ -138,7 +146,7 @@ class OpenVino final : public Engine {
       const std::filesystem::path& artifact) override {
     return guarded(artifact.string(), [&] {
       std::map<std::string, Tensor> out;
-      for (const auto& node : core_.read_model(content_of(artifact), ov::Tensor())->get_ops()) {
+      for (const auto& node : core().read_model(content_of(artifact), ov::Tensor())->get_ops()) {
         const auto constant = std::dynamic_pointer_cast<ov::op::v0::Constant>(node);
         if (!constant || constant->get_element_type() != ov::element::f32) continue;
         // The ONNX reader's own constants have no name but a generated one.
@@ -159,7 +167,7 @@ class OpenVino final : public Engine {
   }
 
   [[nodiscard]] std::string processor() {
-    return core_.get_property(kDevice, ov::device::full_name);
+    return core().get_property(kDevice, ov::device::full_name);
   }
 
   [[nodiscard]] ov::element::Type hint() const {
@@ -194,13 +202,13 @@ class OpenVino final : public Engine {
     if (const auto blob = cache_->find(key)) {
       try {
         std::istringstream stream(*blob);
-        return core_.import_model(stream, kDevice, properties());
+        return core().import_model(stream, kDevice, properties());
       } catch (const std::exception& error) {
         cache_->reject(key, "cannot be used (" + readable(error.what()) + ")");
       }
     }
     ov::CompiledModel model =
-        core_.compile_model(core_.read_model(onnx, ov::Tensor()), kDevice, properties());
+        core().compile_model(core().read_model(onnx, ov::Tensor()), kDevice, properties());
     std::ostringstream stream;
     model.export_model(stream);
     cache_->keep(key, stream.view());
@@ -225,7 +233,6 @@ class OpenVino final : public Engine {
 
   EngineSettings settings_;
   std::unique_ptr<ModelCache> cache_;
-  ov::Core core_;
   std::vector<std::string> capabilities_;
 };
 
