@@ -12,6 +12,8 @@ from lunart.report.pictures import overview, planes
 
 _TITLE_ROWS = 40
 _GAP = 8
+#: A picture in an archive is seen without the report that says so.
+_FOOT = "lunart: research software, no medical device"
 
 
 def key_pictures(nodules: list[Nodule], scan: _core.Scan) -> list[KeyPicture]:
@@ -34,6 +36,8 @@ def _of_nodule(nodule: Nodule, scan: _core.Scan) -> KeyPicture:
 
 def _titled(picture: drawing.Picture, title: str) -> drawing.Picture:
     strip = np.zeros((_TITLE_ROWS, picture.shape[1], 3), np.uint8)
-    whole = np.vstack([strip, picture])
-    drawing.write(whole, title, (10, _TITLE_ROWS / 2), anchor="lm", size=20, color=(255, 255, 255))
+    whole = np.vstack([strip, picture, strip])
+    drawing.write(whole, title, (10, _TITLE_ROWS / 2), anchor="lm", size=20)
+    foot = whole.shape[0] - _TITLE_ROWS / 2
+    drawing.write(whole, _FOOT, (10, foot), anchor="lm", size=18)
     return whole

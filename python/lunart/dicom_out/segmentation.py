@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,9 @@ def _places(geometry: _core.Geometry, indices: list[int]) -> dict[str, Any]:
 
 def _as_ct(image: Dataset) -> Dataset:
     """The header as that of a single CT slice, as which highdicom asks least of it."""
-    plain = copy(image)
+    if image.SOPClassUID == CTImageStorage:
+        return image
+    plain = deepcopy(image)  # a shallow copy shares its elements
     plain.SOPClassUID = CTImageStorage
     return plain
 

@@ -80,10 +80,13 @@ class Sources:
         step = self.scan.spacing_mm[2]
         found: set[int] = set()
         for index in indices:
-            away = np.abs((places - np.array(self.scan.geometry.to_xyz((index, 0, 0)))) @ normal)
-            found.add(int(away.argmin()))
-            if away.min() > _SAME * step:  # between two, or further from any
-                found.update(np.flatnonzero(away < (1 - _SAME) * step).tolist())
+            away = (places - np.array(self.scan.geometry.to_xyz((index, 0, 0)))) @ normal
+            nearest = int(np.abs(away).argmin())
+            found.add(nearest)
+            if abs(away[nearest]) > _SAME * step:  # between two: the other side's nearest too
+                beyond = np.where(away * away[nearest] < 0, np.abs(away), np.inf)
+                if np.isfinite(beyond).any():
+                    found.add(int(beyond.argmin()))
         return [self.images[number] for number in sorted(found)]
 
 
