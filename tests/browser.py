@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -48,6 +49,13 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A page of 1400 by 900. The test fails when it asks for anything off this machine."""
+    with loopback_page(chromium) as opened:
+        yield opened
+
+
+@contextmanager
+def loopback_page(chromium: Browser) -> Iterator[Page]:
+    """The same for a fixture of a wider scope."""
     left: list[str] = []
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark")
     context.route("**/*", _loopback_only(left))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser import axe, chromium, page
+from browser import axe, chromium, loopback_page, page
 from numpy.typing import NDArray
 from PIL import Image
 from viewed import DIRECTIONS, SECONDS, Viewed, serving, started, write_viewed
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 #: One browser for all modules.
 __all__ = ["chromium", "page"]
@@ -36,11 +36,30 @@ def with_candidates(tmp_path_factory: pytest.TempPathFactory) -> Viewed:
     return write_viewed(tmp_path_factory.mktemp("candidates"), candidates=True)
 
 
-@pytest.fixture
-def opened(viewed: Viewed, page: Page) -> Iterator[Page]:
-    """The page over three nodules, loaded."""
-    with shown(viewed, page):
+@pytest.fixture(scope="module")
+def loaded(viewed: Viewed, chromium: Browser) -> Iterator[Page]:
+    """One page over three nodules: loading takes seconds without a graphics card."""
+    with loopback_page(chromium) as page, shown(viewed, page):
         yield page
+
+
+@pytest.fixture
+def opened(loaded: Page) -> Page:
+    """That page as it was when it was loaded."""
+    loaded.evaluate(
+        """document.getElementById("help").close();
+        document.getElementById("keys-on").checked = true;
+        document.getElementById("about").open = false;
+        document.activeElement.blur();"""
+    )
+    for key in "q1r":
+        loaded.keyboard.press(key)
+    loaded.get_by_role("button", name="Outline").click()
+    if loaded.locator("#threshold-reset").is_enabled():
+        loaded.locator("#threshold-reset").click()
+    loaded.locator("#list button").first.click()
+    loaded.evaluate("document.activeElement.blur()")
+    return loaded
 
 
 class TestWhereItLooks:

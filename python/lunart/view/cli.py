@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from lunart.cli import Parser, run, say
-from lunart.reading import read_scan
+from lunart.reading.arguments import add_choices, choices_of
+from lunart.reading.scan import read
 from lunart.result import Result, require_same_scan
 from lunart.view.assets import load_assets
 from lunart.view.document import Document
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "scan", type=Path, metavar="SCAN", help="the scan that the result is of: a file or a folder"
     )
-    made.add_argument("--series", metavar="UID", help="the series, where the folder holds several")
+    add_choices(made)
     made.add_argument(
         "--port", type=_port, default=0, metavar="N", help="port of 127.0.0.1 (default: a free one)"
     )
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> None:
     assets = load_assets()
     result = Result.load(args.result)
-    scan = read_scan(args.scan, series_uid=args.series)
+    scan = read(args.scan, choices_of(args))
     require_same_scan(result, scan)
     content = Content.of(Document(result), scan, assets)
     with (
