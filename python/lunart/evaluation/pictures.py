@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,17 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import DataError
+from lunart.report import drawing
+from lunart.report.pictures import plane
+from lunart.report.sampling import Placed
+from lunart.report.voxels import Box
 from lunart.result import Finding, Result
 
 _PROG = "python -m lunart.evaluation.pictures"
-LUNG_WINDOW_HU = (-1350, 150)
 REACH_MM = 30.0
 _COLUMNS = 6
+_PIXELS = 264
+_TITLE = 22
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,11 +69,6 @@ def draw(
     path: Path,
 ) -> None:
     """Write the picture; the label's own middle slice comes first where there is one."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     places: list[tuple[tuple[float, ...], str]] = []
     if label is not None and label.any():
         middle = np.argwhere(label).mean(axis=0)
@@ -81,43 +80,30 @@ def draw(
         )
     columns = max(1, min(_COLUMNS, len(places)))
     rows = max(1, -(-len(places) // columns))
-    figure, axes = pyplot.subplots(
-        rows, columns, figsize=(2.4 * columns, 2.6 * rows), squeeze=False
-    )
-    mask = np.asarray(result.mask).astype(np.bool_)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, (center, title) in zip(axes.flat, places, strict=False):
-        _tile(axis, scan, mask, label, center)
-        axis.set_title(title, fontsize=8)
-    figure.tight_layout()
+    sheet = np.full((rows * (_PIXELS + _TITLE), columns * _PIXELS, 3), 255, np.uint8)
+    outlines = [(_whole(np.asarray(result.mask).astype(np.bool_)), drawing.FOUND)]
+    if label is not None:
+        outlines.append((_whole(label), drawing.EXPERT))
+    for k, (center, title) in enumerate(places):
+        top, left = k // columns * (_PIXELS + _TITLE), k % columns * _PIXELS
+        tile = sheet[top : top + _TITLE + _PIXELS, left : left + _PIXELS]
+        tile[:_TITLE] = 0
+        drawing.write(tile, title, (4, 3), anchor="la", size=14)
+        # Of a slice itself, and not of a place between two.
+        nearest = Placed.of(scan.geometry)
+        xyz = nearest.origin + nearest.axes @ np.rint(center)
+        tile[_TITLE:] = plane(scan, "axial", xyz, 2 * REACH_MM, _PIXELS, outlines).rgb
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    _core.write_file_atomically(path, drawing.png(sheet))
 
 
-def _tile(
-    axis: Any,
-    scan: _core.Scan,
-    mask: NDArray[np.bool_],
-    label: NDArray[np.bool_] | None,
-    center: Sequence[float],
-) -> None:
-    hu = np.asarray(scan.hu)
-    index = min(max(round(center[0]), 0), hu.shape[0] - 1)
-    x_mm, y_mm, _ = scan.spacing_mm
-    low, high = [], []
-    for place, step, n in zip(center[1:], (y_mm, x_mm), hu.shape[1:], strict=True):
-        reach = REACH_MM / step
-        low.append(max(0, round(place - reach)))
-        high.append(min(n, round(place + reach) + 1))
-    box = (index, slice(low[0], high[0]), slice(low[1], high[1]))
-    axis.imshow(
-        hu[box], cmap="gray", vmin=LUNG_WINDOW_HU[0], vmax=LUNG_WINDOW_HU[1], aspect=y_mm / x_mm
-    )
-    for outline, color in ((mask, "tab:orange"), (label, "deepskyblue")):
-        if outline is not None and outline[box].any():
-            axis.contour(outline[box], [0.5], colors=color, linewidths=0.9)
+def _whole(inside: NDArray[np.bool_]) -> Box:
+    """The voxels that are in, in the smallest box."""
+    at = np.argwhere(inside)
+    if not len(at):
+        return Box((0, 0, 0), inside[:1, :1, :1])
+    (i, r, c), (m, n, o) = at.min(axis=0).tolist(), (at.max(axis=0) + 1).tolist()
+    return Box((i, r, c), inside[i:m, r:n, c:o])
 
 
 if __name__ == "__main__":
