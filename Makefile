@@ -104,4 +104,5 @@ $(INSTALLED): pyproject.toml setup.py build-requirements.txt torch-requirement.t
 	@touch "$@"
 
 clean:  ## remove what was made, but for .venv
-	rm -rf build dist .cache .venv/.installed-* luna_infer python/lunart/*.so python/lunart/liblunart_*.json
+	rm -rf build dist .cache .venv/.installed-* luna_infer python/lunart/*.so python/lunart/liblunart_*.json \
+	  python/lunart/view/static
