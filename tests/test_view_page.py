@@ -164,6 +164,22 @@ class TestWhatItShows:
             assert ["Candidate" in text for text in texts] == [False, False, True]
             assert "--all-candidates" not in page.locator("#threshold-note").inner_text()
 
+    def test_more_findings_than_a_byte_can_tell_apart(self, page: Page, tmp_path: Path) -> None:
+        viewed = write_viewed(tmp_path)
+        last = viewed.result["nodules"][-1]
+        for place in range(299):
+            irc = (0, place // 56, place % 56)
+            mask = {"label": 100 + place, "mask_runs": f"{place}:1", "probability": 0.95}
+            xyz = viewed.scan.geometry.to_xyz(irc)
+            center = {"center_irc": list(irc), "center_xyz_mm": list(xyz)}
+            viewed.result["nodules"].insert(0, {**last, **mask, **center})
+        viewed.result["candidate_count"] = len(viewed.result["nodules"])
+        write_again(viewed)
+        with shown(viewed, page):
+            page.locator("#list button").last.click()
+            page.keyboard.press("a")  # without the single voxels, which other planes cut
+            assert colour_count(page, (94, 197, 255)) > 20  # the 302nd: the second of six colours
+
     def test_windows_are_grey_as_they_should_be(self, opened: Page) -> None:
         opened.keyboard.press("m")
         opened.keyboard.press("m")  # no mask

@@ -9,11 +9,12 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from lunart.cli import Parser, run, say
+from lunart.errors import OutputError
 from lunart.reading.arguments import add_choices, choices_of
 from lunart.reading.scan import read
 from lunart.result import Result, require_same_scan
@@ -32,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     """The options of ``luna-view``."""
     made = Parser(
         PROG,
-        "Show a result on its scan in a browser: three planes, 3-D, mask and a list of nodules. "
-        "The page is served on this machine only, under an address that holds a secret; Ctrl-C "
+        "Show a result on its scan in a browser: three planes, 3-D, mask and a list of nodules.\n"
+        "The page is served on this machine only, under an address that holds a secret; Ctrl-C\n"
         "stops it. Research software, no medical device.",
     )
     made.add_argument("result", type=Path, metavar="RESULT.json", help="from luna_infer --json")
@@ -94,12 +95,18 @@ def _open_browser(url: str) -> None:
         {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
     )
     if not (graphical and webbrowser.open(url)):
-        say(f"{PROG}: no browser could be opened here: open the address above", sys.stderr)
+        _try_to_say("no browser could be opened here: open the address above")
 
 
 def _say_closed(idle_minutes: float) -> None:
     until = f" within {idle_minutes:g} minutes" if idle_minutes else ""
-    say(f"{PROG}: the page was closed; open the address again{until}, or stop with Ctrl-C")
+    _try_to_say(f"the page was closed; open the address again{until}, or stop with Ctrl-C")
+
+
+def _try_to_say(text: str) -> None:
+    """From a thread, which has nobody to tell that standard output is gone."""
+    with suppress(OSError, OutputError):
+        say(f"{PROG}: {text}")
 
 
 @contextmanager
