@@ -22,6 +22,7 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -179,6 +180,54 @@ def encoded(data: Dataset, syntax: UID) -> Dataset:
         copy["PixelData"].VR = "OW"
         copy = pydicom.dcmread(_bytes(copy, implicit=False, little=False), force=True)
     return copy
+
+
+def enhanced(series: Sequence[Dataset], syntax: UID) -> Dataset:
+    """The slices as one multi-frame Enhanced CT, what is alike in the shared groups."""
+    first = series[0]
+    frames = [encoded(data, syntax) for data in series]
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = syntax
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = EnhancedCTImageStorage
+    data.SOPInstanceUID = f"{first.SeriesInstanceUID}.100"
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    for name in (
+        "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "ImageType",
+        "InstanceNumber", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+        "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    ):  # fmt: skip
+        setattr(data, name, getattr(first, name))
+    data.NumberOfFrames = len(series)
+    data.SharedFunctionalGroupsSequence = [
+        _groups(first, PlaneOrientationSequence=["ImageOrientationPatient"],
+                PixelMeasuresSequence=["PixelSpacing", "SliceThickness"])
+    ]  # fmt: skip
+    data.PerFrameFunctionalGroupsSequence = [
+        _groups(one, PlanePositionSequence=["ImagePositionPatient"],
+                PixelValueTransformationSequence=[
+                    "RescaleIntercept", "RescaleSlope", "RescaleType"])
+        for one in series
+    ]  # fmt: skip
+    if syntax.is_encapsulated:
+        pixels = [next(generate_frames(f.PixelData, number_of_frames=1)) for f in frames]
+        data.PixelData = encapsulate(pixels)
+        data["PixelData"].VR = "OB"
+        data["PixelData"].is_undefined_length = True
+    else:
+        data.PixelData = b"".join(f.PixelData for f in frames)
+        data["PixelData"].VR = "OW"
+    return data
+
+
+def _groups(source: Dataset, **wanted: list[str]) -> Dataset:
+    out = Dataset()
+    for sequence, names in wanted.items():
+        item = Dataset()
+        for name in names:
+            setattr(item, name, getattr(source, name))
+        setattr(out, sequence, [item])
+    return out
 
 
 def codestream(data: Dataset, compressor: str) -> bytes:

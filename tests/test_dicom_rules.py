@@ -208,7 +208,7 @@ def test_several_series_are_listed_and_one_is_chosen() -> None:
     assert "1.2.3: 3 slices, 3 x 2, 0.25 x 0.5 x 1 mm, 'Lung <b>'" in text
     assert "1.2.4: 2 slices, 3 x 2, 0.25 x 0.5 x 5 mm, 'Soft'" in text
     assert plan(both, series="1.2.4").series_uid == "1.2.4"
-    with pytest.raises(UsageError, match=r'no series "1\.2\.5"; it holds'):
+    with pytest.raises(UsageError, match=r"no series '1\.2\.5'; it holds"):
         plan(both, series="1.2.5")
 
 
@@ -373,6 +373,11 @@ def test_one_damaged_slice_stops_its_series() -> None:
     assert "1 damaged slice: IM1: PixelSpacing" in refused([ct(0), ct(1, spacing="a"), ct(2)])
 
 
+def test_damaged_files_may_be_slices_and_are_refused_by_name() -> None:
+    assert "1 damaged DICOM file" in refused(stack(0, 1), damaged=["'IM7': cut"])
+    assert "'IM7': cut" in refused(stack(0, 1), damaged=["'IM7': cut"])
+
+
 def test_nothing_at_all_is_refused() -> None:
     assert "no DICOM file" in refused([])
 
@@ -389,7 +394,7 @@ def test_one_slice_takes_its_thickness() -> None:
 
 
 def test_a_wrong_choice_is_named() -> None:
-    with pytest.raises(UsageError, match='on_gap is "mend"; expected refuse or fill'):
+    with pytest.raises(UsageError, match="on_gap is 'mend'; expected refuse or fill"):
         plan(stack(0, 1), on_gap="mend")
 
 

@@ -35,18 +35,14 @@ using dicom::VolumeSlice;
 
 Plan plan_of(const std::vector<Instance>& instances, const std::string& source,
              const std::string& series, const std::string& on_gap, const std::string& on_tilt,
-             const std::string& on_duplicate,
-             const std::vector<std::pair<std::string, std::string>>& notes) {
-  std::vector<Warning> warnings;
-  warnings.reserve(notes.size());
-  for (const auto& [code, text] : notes) warnings.push_back({code, text});
+             const std::string& on_duplicate, const std::vector<std::string>& damaged) {
   const ReadOptions options = read_options_of(series, on_gap, on_tilt, on_duplicate);
   return dicom::make_plan(instances, {.source = source,
                                       .series = options.series,
                                       .on_gap = options.on_gap,
                                       .on_tilt = options.on_tilt,
                                       .on_duplicate = options.on_duplicate,
-                                      .notes = std::move(warnings)});
+                                      .damaged = damaged});
 }
 
 template <class T>
@@ -183,8 +179,7 @@ void bind_dicom(py::module_& m) {
       py::arg("series"));
   m.def("dicom_plan", &plan_of, py::arg("instances"), py::kw_only(), py::arg("source"),
         py::arg("series") = "", py::arg("on_gap") = "refuse", py::arg("on_tilt") = "refuse",
-        py::arg("on_duplicate") = "refuse",
-        py::arg("notes") = std::vector<std::pair<std::string, std::string>>{},
+        py::arg("on_duplicate") = "refuse", py::arg("damaged") = std::vector<std::string>{},
         "Raises ScanError or UsageError.");
 }
 

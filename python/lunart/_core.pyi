@@ -241,7 +241,7 @@ def dicom_plan(
     on_gap: str = "refuse",
     on_tilt: str = "refuse",
     on_duplicate: str = "refuse",
-    notes: Sequence[tuple[str, str]] = ...,
+    damaged: Sequence[str] = ...,
 ) -> DicomPlan: ...
 def read_scan_header(path: _Path) -> ScanHeader: ...
 def write_metaimage(

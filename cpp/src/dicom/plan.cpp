@@ -124,7 +124,6 @@ class Planner {
   Planner(const Stack& stack, const Request& request)
       : stack_(stack), request_(request), axis_(stack.slices.front()) {
     plan_.source = request.source;
-    plan_.warnings = request.notes;
     plan_.series_uid = uid_or_empty(stack.series.series_uid);
     plan_.on_duplicate = request.on_duplicate;
     plan_.rows = stack.series.rows;
@@ -342,6 +341,10 @@ class Planner {
     const double tagged = number_in(*first.source, tag::kTilt).value_or(0);
     if (std::max(most_row - least_row, most_col - least_col) <= kMostShift) {
       for (PlannedSlice& slice : plan_.slices) slice.shift_row = slice.shift_col = 0;
+      if (kept_.size() > 1 && !plan_.is_resampled()) {  // as SimpleITK, to the last digit
+        plan_.geometry.spacing.z = length(minus(kept_.back()->position, first.position)) /
+                                   static_cast<double>(kept_.size() - 1);
+      }
       if (std::abs(tagged) > kTagTilt && std::abs(first.normal[2]) > std::cos(kTagTilt / 180)) {
         warn("dicom-tilt", "GantryDetectorTilt says " + rounded(tagged) +
                                " degrees, positions and orientation none; they are believed");
@@ -413,7 +416,13 @@ bool Plan::is_resampled() const {
 }
 
 Plan make_plan(std::span<const Instance> instances, const Request& request) {
-  return Planner(chosen(instances, request), request).plan();
+  const Stack stack = chosen(instances, request);
+  if (!request.damaged.empty()) {
+    fail(request, counted(request.damaged.size(), "damaged DICOM file") + ", which may belong to " +
+                      "the series: get them again, or take them away to read the rest: " +
+                      listed(request.damaged, "; "));
+  }
+  return Planner(stack, request).plan();
 }
 
 }  // namespace lunart::dicom

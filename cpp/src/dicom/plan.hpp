@@ -24,8 +24,9 @@ struct Request {
   OnGap on_gap{OnGap::refuse};
   OnTilt on_tilt{OnTilt::refuse};
   OnDuplicate on_duplicate{OnDuplicate::refuse};
-  std::vector<Warning>
-      notes{};  // what the provider met, such as damaged files; for the plan's warnings
+  // DICOM files that the provider could not read, a sentence a file: they may be slices of the
+  // series, so it is refused until they are mended or taken away.
+  std::vector<std::string> damaged{};
 };
 
 struct StoredSlice {

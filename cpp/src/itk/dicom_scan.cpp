@@ -1,8 +1,8 @@
 #include "itk/dicom_scan.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,19 +24,6 @@ struct Found {
   std::vector<dicom::Instance> instances;
   std::vector<std::size_t> file_of;  // of each instance
   std::vector<std::string> damaged;  // a sentence a file
-
-  [[nodiscard]] std::vector<Warning> notes() const {
-    if (damaged.empty()) return {};
-    constexpr std::size_t kNamed = 5;
-    std::string text = std::to_string(damaged.size()) + " DICOM files are damaged and left out: ";
-    for (std::size_t i = 0; i < std::min(damaged.size(), kNamed); ++i) {
-      text += (i == 0 ? "" : "; ") + damaged[i];
-    }
-    if (damaged.size() > kNamed) {
-      text += "; and " + std::to_string(damaged.size() - kNamed) + " more";
-    }
-    return {{"dicom-damaged", text}};
-  }
 };
 
 Found find(const fs::path& path, const Tick& tick) {
@@ -47,8 +34,8 @@ Found find(const fs::path& path, const Tick& tick) {
     if (tick) tick();
     const std::unique_ptr<std::istream> stream = found.files->open(i);
     try {
-      if (std::optional<dicom::Instance> instance = read_tags(*stream, names[i])) {
-        found.instances.push_back(std::move(*instance));
+      for (dicom::Instance& instance : read_tags(*stream, names[i])) {
+        found.instances.push_back(std::move(instance));
         found.file_of.push_back(i);
       }
     } catch (const Error& error) {
@@ -70,14 +57,31 @@ dicom::Plan plan_of(const Found& found, const fs::path& path, const ReadOptions&
                                             .on_gap = options.on_gap,
                                             .on_tilt = options.on_tilt,
                                             .on_duplicate = options.on_duplicate,
-                                            .notes = found.notes()});
+                                            .damaged = found.damaged});
 }
 
-StoredPixels pixels_of(const Found& found, std::size_t instance, const fs::path& path) {
-  const std::size_t file = found.file_of.at(instance);
-  const std::unique_ptr<std::istream> stream = found.files->open(file);
-  return read_pixels(*stream, shown(path) + ": " + printable(found.files->names()[file]));
-}
+// Pixels of slices; the file of the last one stays open, for a file may hold many.
+class Frames {
+ public:
+  Frames(const Found& found, fs::path path) : found_(found), path_(std::move(path)) {}
+
+  StoredPixels of(std::size_t instance) {
+    const std::size_t file = found_.file_of.at(instance);
+    if (!open_ || file != number_) {
+      open_.reset();
+      open_ = std::make_unique<PixelFile>(
+          found_.files->open(file), shown(path_) + ": " + printable(found_.files->names()[file]));
+      number_ = file;
+    }
+    return open_->frame(static_cast<std::size_t>(found_.instances[instance].frame));
+  }
+
+ private:
+  const Found& found_;
+  fs::path path_;
+  std::unique_ptr<PixelFile> open_;
+  std::size_t number_{};
+};
 
 }  // namespace
 
@@ -85,11 +89,12 @@ Volume read_dicom(const fs::path& path, const ReadOptions& options, const Tick& 
   const Found found = find(path, tick);
   const dicom::Plan plan = plan_of(found, path, options);
   dicom::Assembler volume(plan);
+  Frames frames(found, path);
   for (const dicom::PlannedSlice& slice : plan.slices) {
     if (tick) tick();
-    volume.append(pixels_of(found, slice.instance, path).pixels);
+    volume.append(frames.of(slice.instance).pixels);
     for (const dicom::StoredSlice& twin : slice.twins) {
-      volume.compare(pixels_of(found, twin.instance, path).pixels);
+      volume.compare(frames.of(twin.instance).pixels);
     }
   }
   return std::move(volume).finish();

@@ -21,7 +21,7 @@ from lunart.data.prepare import KINDS, Job, prepare, refuse_leaks, series_of
 from lunart.data.split import PARTS, Split
 from lunart.data.tables import read_patients
 from lunart.data.truth import WAYS
-from lunart.errors import DataError, UsageError
+from lunart.errors import DataError, EngineError, UsageError
 
 _PROG = "luna-data"
 _DESCRIPTION = """\
@@ -30,6 +30,7 @@ Divide, check and prepare training data in LUNA16's layout: DIR/subset*/<uid>.mh
   luna-data split DIR -o split.json          once; every training takes this file
   luna-data check DIR --split split.json     what is missing or wrong
   luna-data prepare DIR --split split.json   fill the cache before the first epoch
+  luna-data series DICOM                     which series a DICOM folder or zip holds
 """
 _SHOWN = 5
 
@@ -52,6 +53,7 @@ def _parser() -> Parser:
         ("split", _split, _add_split, "Divide the series, by patient where patients are known."),
         ("check", _check, _add_check, "Say everything that is missing or wrong."),
         ("prepare", _prepare, _add_prepare, "Fill the cache; run again, it goes on."),
+        ("series", _series, _add_series, "List the DICOM series of a folder, zip or file."),
     ):
         one = commands.add_parser(name, help=description, description=description)
         one.add_argument("root", metavar="DIR", type=Path, help="the data's folder")
@@ -105,6 +107,10 @@ def _add_prepare(parser: Parser) -> None:
     parser.add_argument(
         "--workers", type=_count, metavar="N", help="processes (default: one a processor)"
     )
+
+
+def _add_series(parser: Parser) -> None:
+    del parser  # nothing of its own
 
 
 def _split(options: Namespace) -> None:
@@ -215,6 +221,24 @@ def _prepare(options: Namespace) -> None:
         )
     if problems:
         raise DataError(f"{len(problems)} of {len(series)} series could not be prepared")
+
+
+def _series(options: Namespace) -> None:
+    try:
+        from lunart.reading.dicom import list_series
+    except ModuleNotFoundError as error:
+        raise EngineError(f"{error.name} is not installed: pip install 'lunart[dicom]'") from error
+    found = list_series(options.root)
+    if options.json:
+        names = ("id", "series_uid", "description", "detail", "modality", "slices", "rows", "cols")
+        listed = [
+            {name: getattr(one, name) for name in names}
+            | {"spacing_mm": one.spacing_mm, "unusable": one.unusable or None}
+            for one in found
+        ]
+        say(json.dumps({"path": str(options.root), "series": listed}, indent=1))
+    else:
+        say(_core.dicom_series_text(found).rstrip("\n"))
 
 
 def _workers() -> int:

@@ -1,13 +1,13 @@
 """A scan whose truth is a volume of labels, as experts draw it: each component is a nodule.
 
-Both files may be anything that SimpleITK reads; MetaImage needs no SimpleITK.
+The scan may be anything that ``lunart.reading`` reads, the label anything that SimpleITK does;
+MetaImage needs no SimpleITK.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.data.ct import Ct
 from lunart.data.masks import Mask, same_place
-from lunart.errors import DataError, ScanError
+from lunart.errors import DataError
 from lunart.evaluation.cases import Case, Reference
 from lunart.evaluation.findings import Nodule, ScanTruth, without_small
+from lunart.reading import read_scan
 from lunart.reading.arrays import SimpleItkImage, scan_of_image
 
 _METAIMAGE = (".mhd", ".mha")
@@ -67,24 +68,21 @@ class LabelledScan:
             truth=without_small(truth, least_diameter_mm),
             slices=self._ct.shape_irc[0],
             digest=lambda: _digest(self._ct),
-            scan=lambda: self._image or self.path,
+            scan=lambda: self.path,
             reference=Reference(
                 "label", lambda: f"label/{_digest(label)}", lambda: _marked(label.scan.hu)
             ),
         )
 
-    # The core's scans look into SimpleITK's memory: the images stay as long as this object does.
-    @cached_property
-    def _image(self) -> SimpleItkImage | None:
-        return None if self.path.suffix in _METAIMAGE else _read_image(self.path, ScanError)
-
+    # The core's scan looks into SimpleITK's memory: the image stays as long as this object does.
     @cached_property
     def _label_image(self) -> SimpleItkImage | None:
-        return None if self.label.suffix in _METAIMAGE else _read_image(self.label, DataError)
+        return None if self.label.suffix in _METAIMAGE else _read_image(self.label)
 
     @cached_property
     def _ct(self) -> Ct:
-        return _ct(self.path, self._image)
+        scan = _core.oriented(read_scan(self.path))
+        return Ct(scan.series_uid, scan)
 
     @cached_property
     def _label(self) -> Ct:
@@ -130,14 +128,14 @@ def _ct(path: Path, image: SimpleItkImage | None) -> Ct:
     return Ct(scan.series_uid, scan)
 
 
-def _read_image(path: Path, wrong: Callable[[str], Exception]) -> SimpleItkImage:
+def _read_image(path: Path) -> SimpleItkImage:
     import SimpleITK
 
     try:
         image: SimpleItkImage = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise wrong(f"{path}: SimpleITK cannot read it ({reason})") from error
+        raise DataError(f"{path}: SimpleITK cannot read it ({reason})") from error
     return image
 
 

@@ -154,7 +154,7 @@ def open_series(
             on_gap=how.on_gap,
             on_tilt=how.on_tilt,
             on_duplicate=how.on_duplicate,
-            notes=found.notes,
+            damaged=found.damaged,
         )
         return Series(found, plan)
     except BaseException:

@@ -11,7 +11,6 @@ from lunart.errors import ScanError
 from lunart.reading.files import Files, files_of
 from lunart.reading.tags import NotDicomError, dataset_of, instances_of, plain, sop_instance_uid
 
-_NAMED = 5
 #: Called with the stage's name (``files``, ``read``), the steps done and all steps.
 Progress = Callable[[str, int, int], object]
 
@@ -25,16 +24,6 @@ class Found:
     instances: list[_core.DicomInstance] = field(default_factory=list)
     sop_uids: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-
-    @property
-    def notes(self) -> list[tuple[str, str]]:
-        """For the plan's warnings."""
-        if not self.damaged:
-            return []
-        named = "; ".join(self.damaged[:_NAMED])
-        more = len(self.damaged) - _NAMED
-        text = f"{len(self.damaged)} DICOM files are damaged and left out: {named}"
-        return [("dicom-damaged", text + (f"; and {more} more" if more > 0 else ""))]
 
 
 def find(path: Path, progress: Progress | None = None) -> Found:

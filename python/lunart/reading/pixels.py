@@ -139,6 +139,7 @@ class PixelFile:
             raise ScanError(f"{self._name}: 8-bit pixels in big endian are not read")
         self._stream.seek(at + number * count * size)
         content = self._stream.read(count * size)
+        self._stream.read(1)  # at the end of a zip's member its checksum is compared
         if len(content) != count * size:
             raise ScanError(
                 f"{self._name}: is cut: frame {number + 1} holds {len(content)} bytes of pixels, "

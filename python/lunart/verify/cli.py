@@ -13,6 +13,7 @@ from lunart import _core
 from lunart.bundle import IMAGES, NODULES, Bundle
 from lunart.cli import Parser, run, say
 from lunart.errors import CheckError, UsageError
+from lunart.reading.scan import is_meta_image, read_scan
 
 if TYPE_CHECKING:
     from lunart.export.compare import Check
@@ -38,7 +39,8 @@ def _parser() -> Parser:
         metavar="SCAN|PICTURE",
         type=Path,
         nargs="*",
-        help="a CT scan (.mhd, .mha), or pictures (.png, .jpg) for a bundle that classifies images",
+        help="a CT scan (.mhd, .mha, .nrrd, .nii, a DICOM folder, zip or file), or pictures "
+        "(.png, .jpg) for a bundle that classifies images",
     )
     parser.add_argument(
         "--threads",
@@ -87,8 +89,10 @@ def _look_at(bundle: Bundle, inputs: Sequence[Path]) -> None:
     for path in inputs:
         if bundle.task == IMAGES:
             _core.read_image(path)
-        else:
+        elif is_meta_image(path):
             _core.read_scan_header(path)
+        else:
+            read_scan(path)
 
 
 def _checks(bundle: Bundle, options: Namespace) -> Iterator[Check]:
