@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from browser import axe, chromium, page
 from lunart import _core
-from lunart.report.contents import contents_of, drawn
+from lunart.report.contents import MOST_PICTURES, contents_of, drawn
 from lunart.report.page import decimals, probability, render
 from lunart.report.strip import strip
 from lunart.result import Result
@@ -236,6 +236,24 @@ def test_chromium_never_scrolls_the_page_sideways(tmp_path, thorax, page, width)
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(target.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_hundreds_of_nodules_are_all_in_the_table(tmp_path):
+    """As a result of noise has: the page stays one that opens."""
+    scan, _ = scan_of_balls(np.eye(3), [], shape_irc=(8, 30, 30))
+    found = []
+    for at in np.ndindex(4, 10, 10):
+        inside = np.zeros(scan.shape_irc, np.bool_)
+        inside[at] = True
+        found.append(Found(tuple(map(float, at)), inside))
+    whole = result_json(scan, found)
+    nodules = [{**one, "probability": 0.9, "malignancy": None} for one in whole["nodules"]]
+    html = report(tmp_path, scan, found, nodules=nodules)
+    seen = Seen(html)
+    assert len(seen.all("tr")) > 400
+    assert len(seen.all("img")) == 1 + 3 * MOST_PICTURES
+    assert "350 more" in html
+    assert len(html) < 8_000_000
 
 
 def test_probabilities_never_round_to_certainty():

@@ -14,7 +14,7 @@ from lunart.report.sampling import Placed, coarse
 from lunart.report.strip import Strip, strip
 from lunart.result import Finding, Result
 
-#: Pictures of more nodules than this make a page that nobody reads and browsers load slowly.
+#: Pictures and markers of more nodules than this make a page that nobody can read.
 MOST_PICTURES = 50
 _LETTERS = ("RL", "AP", "FH")  # against and along x, y, z of LPS
 
@@ -70,8 +70,8 @@ def contents_of(result: Result, scan: _core.Scan) -> Contents:
         result,
         _name_of(scan, result),
         shown,
-        overview_of(small, grid, scan.geometry, result.nodules),
-        strip(result.slices.probability, slices),
+        overview_of(small, grid, scan.geometry, result.nodules[:MOST_PICTURES]),
+        strip(result.slices.probability, slices[:MOST_PICTURES]),
         _ends(placed, axis),
         placed.tilt_degrees(),
         placed.is_oblique(),

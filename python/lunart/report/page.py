@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lunart import _core
-from lunart.report.contents import Contents, Shown
+from lunart.report.contents import MOST_PICTURES, Contents, Shown
 from lunart.report.drawing import Picture, png
 from lunart.report.pictures import LUNG_WINDOW_HU, Plane
 from lunart.report.places import Place
@@ -167,10 +167,19 @@ def _overview_alt(it: Contents) -> str:
     text = "The chest from the front. "
     if not it.nodules:
         return text + "No nodule is marked."
-    return text + " ".join(
-        f"Nodule {one.number}: {one.place}, {decimals(one.finding.diameter_mm, 1)} mm."
-        for one in it.nodules
+    return (
+        text
+        + " ".join(
+            f"Nodule {one.number}: {one.place}, {decimals(one.finding.diameter_mm, 1)} mm."
+            for one in it.nodules[:MOST_PICTURES]
+        )
+        + _unmarked(it)
     )
+
+
+def _unmarked(it: Contents) -> str:
+    left = len(it.nodules) - MOST_PICTURES
+    return f" {left} more are in the table alone." if left > 0 else ""
 
 
 def _strip_words(it: Contents) -> str:
@@ -182,8 +191,10 @@ def _strip_words(it: Contents) -> str:
         f"{counted(chart.above_half, 'slice')}."
     )
     if it.nodules:
-        at = ", ".join(f"{one.number} at slice {one.slice_number}" for one in it.nodules)
-        text += f" Nodules: {at}."
+        at = ", ".join(
+            f"{one.number} at slice {one.slice_number}" for one in it.nodules[:MOST_PICTURES]
+        )
+        text += f" Nodules: {at}.{_unmarked(it)}"
     return text
 
 
