@@ -85,14 +85,14 @@ wheel: build  ## dist/lunart-*.whl
 	$(BIN)/pip wheel . --no-deps --no-build-isolation --wheel-dir dist
 
 # Needs neither torch nor Python.h, so its packages are not those of `build`.
-sdk:  ## dist/lunart-sdk-*, a folder that runs without Python; ENGINE=openvino or onnxruntime
+sdk:  ## dist/lunart-sdk-*, a folder that runs without Python; ENGINE=openvino or onnxruntime, ITK=1
 	@case "$(ENGINE)" in openvino|onnxruntime) ;; \
 	  *) echo "ENGINE is \"$(ENGINE)\"; it is openvino or onnxruntime" >&2; exit 2;; esac
 	@PYTHON="$(PYTHON)" sh cpp/cmake/check_prerequisites.sh without-python-dev
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c build-requirements.txt cmake ninja nlohmann-json $(ENGINE)
 	test $(ENGINE) != onnxruntime || sh cpp/cmake/onnxruntime_headers.sh
-	$(BIN)/python cpp/cmake/sdk/make_sdk.py --engine $(ENGINE)
+	$(BIN)/python cpp/cmake/sdk/make_sdk.py --engine $(ENGINE) $(if $(ITK),--itk)
 
 $(INSTALLED): pyproject.toml setup.py build-requirements.txt torch-requirement.txt
 	@PYTHON="$(PYTHON)" sh cpp/cmake/check_prerequisites.sh

@@ -108,11 +108,11 @@ def test_a_missing_file_and_other_formats_are_named(
 ) -> None:
     with pytest.raises(ScanError, match=r"none\.mhd: no such file"):
         read(tmp_path / "none.mhd")
-    with pytest.raises(ScanError, match=r"is a folder.*\.mhd, \.mha.*SimpleITK"):
+    with pytest.raises(ScanError, match=r"DICOM"):
         read(tmp_path)
-    other = tmp_path / "scan.nii"
+    other = tmp_path / "scan.xyz"
     other.write_bytes(b"")
-    with pytest.raises(ScanError, match=r"'\.nii' is not supported.*DICOM.*SimpleITK"):
+    with pytest.raises(ScanError, match=r"'\.xyz' is not supported.*\.mhd, \.mha.*NIfTI.*DICOM"):
         read(other)
 
 

@@ -35,6 +35,25 @@ def components_of(engine: str) -> list[Component]:
     return [*{"openvino": _openvino, "onnxruntime": _onnxruntime}[engine](), *_common()]
 
 
+def itk_components() -> list[Component]:
+    """What is compiled into the module for other formats; its libraries stay the system's."""
+    module = ("lib/lunart/liblunart_itk.so",)
+    return [
+        Component(
+            name=name,
+            version=version,
+            licence=licence,
+            purl=f"pkg:generic/{name}@{version}",
+            within=module,
+            texts=(LICENSES / f"{name}.txt",),
+        )
+        for name, version, licence in (
+            ("itk", _version_of_package("libinsighttoolkit5-dev"), "Apache-2.0"),
+            ("gdcm", _version_of_package("libgdcm-dev"), "BSD-3-Clause"),
+        )
+    ]
+
+
 def _openvino() -> list[Component]:
     package = _distribution("openvino")
     libs = Path(str(package.locate_file("openvino/libs")))
@@ -171,6 +190,14 @@ def _version_of(library: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         number = re.search(r"\.so\.(\d+\.\d+.*)$", library.resolve().name)
         return number[1] if number else _printed_by("g++", "-dumpfullversion")
+
+
+def _version_of_package(name: str) -> str:
+    try:
+        version = _printed_by("dpkg-query", "--show", "--showformat=${Version}", name)
+    except (OSError, subprocess.CalledProcessError):
+        sys.exit(f"{name} is not installed: apt-get install {name}")
+    return version.split(":")[-1]  # without the epoch
 
 
 def _printed_by(*command: str) -> str:

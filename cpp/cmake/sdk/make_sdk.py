@@ -21,28 +21,41 @@ from pathlib import Path
 
 import elf
 from component_list import write_component_list
-from components import ROOT, Component, components_of
+from components import ROOT, Component, components_of, itk_components
 
 LIMIT_MB = {"openvino": 120, "onnxruntime": 60}
+FORMATS = {
+    False: "Scans are MetaImage (.mhd, .mha).",
+    True: "Scans are MetaImage (.mhd, .mha); with the building system's packages of ITK, GDCM and "
+    "libzip\nalso NRRD, NIfTI and DICOM (a folder, a zip, a file).",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engine", choices=sorted(LIMIT_MB), default="openvino")
+    parser.add_argument(
+        "--itk",
+        action="store_true",
+        help="also NRRD, NIfTI and DICOM, where Debian's ITK, GDCM and libzip of the building "
+        "system are installed",
+    )
     parser.add_argument("--build", type=Path, help="default: build/sdk-<engine>")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="default: dist")
     options = parser.parse_args()
     others = components_of(options.engine)  # before minutes of compiling
+    if options.itk:
+        others += itk_components()
     version = version_of_project()
     build = options.build or ROOT / "build" / f"sdk-{options.engine}"
     sdk = options.dist.resolve() / f"lunart-sdk-{version}-{options.engine}"
     sdk.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{sdk.name}.", dir=sdk.parent) as work:
         staged = Path(work) / "sdk"
-        build_and_install(build, options.engine, version, staged)
+        build_and_install(build, options, version, staged)
         ours = elf.binaries(staged)
         add(staged, others)
-        write_readme(staged, options.engine, version)
+        write_readme(staged, options, version)
         write_component_list(staged, version, ours, others)
         check(staged, LIMIT_MB[options.engine])
         if sdk.exists():
@@ -58,15 +71,16 @@ def version_of_project() -> str:
     return found[1]
 
 
-def build_and_install(build: Path, engine: str, version: str, prefix: Path) -> None:
+def build_and_install(build: Path, options: argparse.Namespace, version: str, prefix: Path) -> None:
     # cmake and ninja of this environment, also when it is not activated.
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     cmake, ninja = (shutil.which(name, path=path) or name for name in ("cmake", "ninja"))
     settings = {
         "CMAKE_MAKE_PROGRAM": ninja,
-        "LUNART_ENGINES": engine,
+        "LUNART_ENGINES": options.engine,
         "LUNART_PYTHON": "OFF",
         "LUNART_VERSION": version,
+        "LUNART_WITH_ITK": "ON" if options.itk else "OFF",
         "Python_EXECUTABLE": sys.executable,
     }
     for command in (
@@ -93,10 +107,12 @@ def add(sdk: Path, others: Iterable[Component]) -> None:
             shutil.copyfile(text, texts / text.name)
 
 
-def write_readme(sdk: Path, engine: str, version: str) -> None:
+def write_readme(sdk: Path, options: argparse.Namespace, version: str) -> None:
     glibc = ".".join(map(str, max(map(elf.glibc, elf.binaries(sdk)))))
     template = string.Template(Path(__file__).with_name("README.txt").read_text())
-    text = template.substitute(version=version, engine=engine, glibc=glibc)
+    text = template.substitute(
+        version=version, engine=options.engine, glibc=glibc, formats=FORMATS[options.itk]
+    )
     (sdk / "README.txt").write_text(text)
 
 

@@ -113,15 +113,17 @@ void swap_bytes(std::span<T> pixels) {
 }
 
 std::vector<char> sliced(std::istream& stream, const DicomLayout& file, const PixelLayout& layout,
-                         const std::string& name) {
+                         std::size_t frame, const std::string& name) {
   std::vector<char> bytes(layout.bytes());
-  if (file.pixels_length == kUndefinedLength || file.pixels_length < bytes.size()) {
-    fail(name, "is cut: it holds " + std::to_string(file.pixels_length) + " bytes of pixels, not " +
+  const std::uint64_t begin = std::uint64_t{frame} * bytes.size();
+  if (file.pixels_length == kUndefinedLength || file.pixels_length < begin + bytes.size()) {
+    fail(name, "is cut: it holds " + std::to_string(file.pixels_length) +
+                   " bytes of pixels, too few for frame " + std::to_string(frame + 1) + " of " +
                    std::to_string(layout.cols) + " x " + std::to_string(layout.rows) + " x " +
                    std::to_string(layout.allocated / 8));
   }
   stream.clear();
-  stream.seekg(static_cast<std::streamoff>(file.pixels_at));
+  stream.seekg(static_cast<std::streamoff>(file.pixels_at + begin));
   stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!stream) fail(name, "is cut within its pixels");
   with_type(layout, [&]<class T>(T) {
@@ -156,14 +158,45 @@ void require_same_size(const gdcm::SequenceOfFragments& fragments, const Syntax&
   }
 }
 
+gdcm::DataElement pixel_element(const gdcm::DataSet& data, const std::string& name) {
+  const gdcm::Tag tag(0x7fe0, 0x0010);
+  if (!data.FindDataElement(tag)) fail(name, "holds no pixels (PixelData)");
+  return data.GetDataElement(tag);
+}
+
+std::size_t frames_in(const gdcm::DataSet& data) {
+  const gdcm::Tag tag(0x0028, 0x0008);
+  if (!data.FindDataElement(tag)) return 1;
+  const gdcm::ByteValue* const value = data.GetDataElement(tag).GetByteValue();
+  if (value == nullptr) return 1;
+  const auto count = integer_of(trimmed({value->GetPointer(), value->GetLength()})).value_or(1);
+  return count < 1 ? 1 : static_cast<std::size_t>(count);
+}
+
+// A frame's own fragments, as an element of one frame.
+gdcm::DataElement codestream_of(const gdcm::DataSet& data, std::size_t frame,
+                                const std::string& name) {
+  gdcm::DataElement element = pixel_element(data, name);
+  const gdcm::SequenceOfFragments* const all = element.GetSequenceOfFragments();
+  const std::size_t count = all == nullptr ? 0 : all->GetNumberOfFragments();
+  if (count == 0) fail(name, "holds no compressed pixels, though its transfer syntax is of such");
+  const std::size_t frames = frames_in(data);
+  if (frames == 1) return element;
+  if (count != frames || frame >= count) {
+    fail(name, "holds " + std::to_string(frames) + " compressed frames in " +
+                   std::to_string(count) + " fragments, which lunart does not read");
+  }
+  const gdcm::SmartPointer<gdcm::SequenceOfFragments> one = new gdcm::SequenceOfFragments;
+  one->AddFragment(all->GetFragment(frame));
+  gdcm::DataElement alone(element.GetTag());
+  alone.SetVR(gdcm::VR::OB);
+  alone.SetValue(*one);
+  return alone;
+}
+
 std::vector<char> decoded(const gdcm::DataElement& element, const Syntax& syntax,
                           const PixelLayout& layout, const std::string& name) {
-  const gdcm::SequenceOfFragments* const fragments = element.GetSequenceOfFragments();
-  if (fragments == nullptr || fragments->GetNumberOfFragments() == 0) {
-    fail(name,
-         "holds no compressed pixels, though its transfer syntax is " + std::string(syntax.name));
-  }
-  require_same_size(*fragments, syntax, layout, name);
+  require_same_size(*element.GetSequenceOfFragments(), syntax, layout, name);
   gdcm::Image image;
   image.SetNumberOfDimensions(2);
   image.SetDimension(0, layout.cols);
@@ -181,60 +214,75 @@ std::vector<char> decoded(const gdcm::DataElement& element, const Syntax& syntax
   return bytes;
 }
 
-gdcm::DataElement fragments_of(const gdcm::DataSet& data, const std::string& name) {
-  const gdcm::Tag tag(0x7fe0, 0x0010);
-  if (!data.FindDataElement(tag)) fail(name, "holds no pixels (PixelData)");
-  return data.GetDataElement(tag);
-}
-
-// The elements that lay out the pixels, and with `pixels` those too.
-void read_with(gdcm::Reader& reader, std::istream& stream, bool is_plain, const std::string& name) {
-  reader.SetStream(stream);
-  bool good = false;
-  if (is_plain) {
-    std::set<gdcm::Tag> wanted;
-    for (const std::uint32_t tag :
-         {0x00280010U, 0x00280011U, 0x00280100U, 0x00280101U, 0x00280102U, 0x00280103U}) {
-      wanted.insert(gdcm::Tag(tag));
-    }
-    good = reader.ReadSelectedTags(wanted);
-  } else {
-    good = reader.Read();
+// The elements that lay out the pixels, and of compressed ones everything.
+bool read_with(gdcm::Reader& reader, bool is_plain) {
+  if (!is_plain) return reader.Read();
+  std::set<gdcm::Tag> wanted;
+  for (const std::uint32_t tag :
+       {0x00280010U, 0x00280011U, 0x00280100U, 0x00280101U, 0x00280102U, 0x00280103U}) {
+    wanted.insert(gdcm::Tag(tag));
   }
-  if (!good) fail(name, "GDCM cannot read it");
+  return reader.ReadSelectedTags(wanted);
 }
 
-std::vector<char> bytes_of(std::istream& stream, const std::string& name, PixelLayout& layout) {
-  const DicomLayout file = walk_dicom(stream, name, WalkTo::end);
-  if (file.pixels_at == 0) fail(name, "holds no pixels (PixelData)");
-  const bool is_plain = std::ranges::find(kPlain, file.syntax) != kPlain.end();
-  const auto* const syntax = std::ranges::find(kDecoded, file.syntax, &Syntax::uid);
-  if (!is_plain && syntax == kDecoded.end()) {
-    fail(name, "is compressed as " + in_quotes(file.syntax) +
-                   ", which lunart does not read; convert it, e.g. with gdcmconv --raw");
-  }
-  gdcm::Reader reader;
-  read_with(reader, stream, is_plain, name);
-  const gdcm::DataSet& data = reader.GetFile().GetDataSet();
-  layout = layout_of(data, name);
-  return is_plain ? sliced(stream, file, layout, name)
-                  : decoded(fragments_of(data, name), *syntax, layout, name);
-}
-
-}  // namespace
-
-StoredPixels read_pixels(std::istream& given, const std::string& name) {
-  StoredPixels out;
-  PixelLayout layout;
+// Runs `work`; what GDCM throws becomes Errc::scan.
+template <class Work>
+auto with_gdcm_errors(const std::string& name, const Work& work) {
   try {
-    const std::unique_ptr<std::istream> inflated = inflated_copy(given, name);
-    out.bytes = bytes_of(inflated ? *inflated : given, name, layout);
+    return work();
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
     fail(name, "GDCM cannot read it (" + printable(error.what()) + ")");
   }
-  with_type(layout, [&]<class T>(T) {
+}
+
+}  // namespace
+
+struct PixelFile::Impl {
+  std::unique_ptr<std::istream> stream;
+  std::string name;
+  DicomLayout file;
+  const Syntax* syntax{};  // null: not compressed
+  PixelLayout layout;
+  gdcm::Reader reader;
+
+  void open() {
+    if (auto inflated = inflated_copy(*stream, name)) stream = std::move(inflated);
+    file = walk_dicom(*stream, name, WalkTo::end);
+    if (file.pixels_at == 0) fail(name, "holds no pixels (PixelData)");
+    const bool is_plain = std::ranges::find(kPlain, file.syntax) != kPlain.end();
+    const auto* const known = std::ranges::find(kDecoded, file.syntax, &Syntax::uid);
+    if (!is_plain && known == kDecoded.end()) {
+      fail(name, "is compressed as " + in_quotes(file.syntax) +
+                     ", which lunart does not read; convert it, e.g. with gdcmconv --raw");
+    }
+    if (!is_plain) syntax = known;
+    reader.SetStream(*stream);
+    if (!read_with(reader, is_plain)) fail(name, "GDCM cannot read it");
+    layout = layout_of(reader.GetFile().GetDataSet(), name);
+  }
+
+  std::vector<char> bytes(std::size_t frame) {
+    if (syntax == nullptr) return sliced(*stream, file, layout, frame, name);
+    const gdcm::DataSet& data = reader.GetFile().GetDataSet();
+    return decoded(codestream_of(data, frame, name), *syntax, layout, name);
+  }
+};
+
+PixelFile::PixelFile(std::unique_ptr<std::istream> stream, std::string name)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->stream = std::move(stream);
+  impl_->name = std::move(name);
+  with_gdcm_errors(impl_->name, [&] { impl_->open(); });
+}
+
+PixelFile::~PixelFile() = default;
+
+StoredPixels PixelFile::frame(std::size_t number) {
+  StoredPixels out;
+  out.bytes = with_gdcm_errors(impl_->name, [&] { return impl_->bytes(number); });
+  with_type(impl_->layout, [&]<class T>(T) {
     out.pixels =
         std::span(reinterpret_cast<const T*>(out.bytes.data()), out.bytes.size() / sizeof(T));
   });

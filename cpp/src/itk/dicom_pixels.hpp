@@ -1,7 +1,9 @@
-// One slice's pixels as stored: before slope and intercept.
+// Pixels of one slice as stored: before slope and intercept.
 #pragma once
 
+#include <cstddef>
 #include <istream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,9 +17,22 @@ struct StoredPixels {
   dicom::Stored pixels;
 };
 
-// Uncompressed pixels are read from where they lie; compressed ones are decoded by GDCM. Throws
-// Errc::scan, beginning with `name`: cut, a layout that is no CT's, a transfer syntax that GDCM
-// does not decode, a damaged codestream or one of another size.
-[[nodiscard]] StoredPixels read_pixels(std::istream& stream, const std::string& name);
+// A file whose frames are wanted, one after another: uncompressed ones are read from where they
+// lie, compressed ones decoded by GDCM. All throw Errc::scan, beginning with `name`.
+class PixelFile {
+ public:
+  // A cut file, a layout that is no CT's, a transfer syntax that GDCM does not decode.
+  PixelFile(std::unique_ptr<std::istream> stream, std::string name);
+  ~PixelFile();
+  PixelFile(const PixelFile&) = delete;
+  PixelFile& operator=(const PixelFile&) = delete;
+
+  // From 0. A damaged codestream, or one of another size than the tags say.
+  [[nodiscard]] StoredPixels frame(std::size_t number);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace lunart

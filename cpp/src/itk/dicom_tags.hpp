@@ -2,17 +2,16 @@
 #pragma once
 
 #include <istream>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "dicom/series.hpp"
 
 namespace lunart {
 
-// Nothing for a file of another kind, and for a DICOMDIR. `file` is for messages. Throws Errc::scan
-// for a damaged one.
-[[nodiscard]] std::optional<dicom::Instance> read_tags(std::istream& stream,
-                                                       const std::string& file);
+// One of a plain file, one a frame of an enhanced one; none of a file of another kind and of a
+// DICOMDIR. `file` is for messages. Throws Errc::scan for a damaged one.
+[[nodiscard]] std::vector<dicom::Instance> read_tags(std::istream& stream, const std::string& file);
 
 // GDCM writes to standard error unless it is told not to.
 void silence_gdcm();

@@ -99,6 +99,16 @@ void require_spacing(const Fields& fields) {
       "millimetres");
 }
 
+// ITK before 5.3 mirrors left and right instead of front and back of such files.
+void refuse_mirrored_space(const Fields& fields) {
+  if (!fields.has("space")) return;
+  const std::string space = lower(fields.text("space"));
+  if (space != "left-anterior-superior" && space != "las") return;
+  fields.fail("space: " + in_quotes(fields.text("space")) +
+              " is not read, because versions of ITK turn it over differently; save the scan as "
+              "left-posterior-superior");
+}
+
 bool is_inside(const fs::path& file, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first ==
          folder.end();
@@ -149,6 +159,7 @@ NrrdHeader read_nrrd_header(const fs::path& path) {
   }
   header.is_compressed = header.encoding.starts_with("gz");
   require_spacing(fields);
+  refuse_mirrored_space(fields);
   header.has_skip = fields.has("byte skip") || fields.has("line skip");
   header.data = path;
   if (fields.has("data file")) {
