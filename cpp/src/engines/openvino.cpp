@@ -48,9 +48,10 @@ auto guarded(const std::string& what, const Call& call) -> decltype(call()) {
   }
 }
 
-// Never destroyed: on processors with AMX the CPU plugin gives the thread that opens it a larger stack
-// for signals and frees it when the last core goes. Where that happens on another thread, the first
-// one is left with a freed stack, and the next Ctrl-C ends the process with a segmentation fault.
+// Never destroyed: on processors with AMX the CPU plugin gives the thread that opens it a larger
+// stack for signals and frees it when the last core goes. Where that happens on another thread, the
+// first one is left with a freed stack, and the next Ctrl-C ends the process with a segmentation
+// fault.
 ov::Core& core() {
   static auto& kept = *new ov::Core;
   return kept;
