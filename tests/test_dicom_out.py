@@ -21,6 +21,8 @@ from lunart.dicom_out import codes as terms
 from lunart.dicom_out.cli import main
 from lunart.dicom_out.quiet import quiet
 from lunart.dicom_out.scan_files import opened
+from lunart.dicom_out.write import write_dicom
+from lunart.result import Result
 from stored_results import result_of, store
 
 SHAPE = (12, 56, 64)
@@ -310,6 +312,42 @@ def test_a_hostile_value_in_a_source_stops_nothing(tmp_path: Path, keyword: str)
 
         for path in out.iterdir():
             str(pydicom.dcmread(path))
+
+
+def test_a_damaged_sequence_stays_behind_and_is_named(tmp_path: Path) -> None:
+    folder = ct(tmp_path)
+    path, _ = stored(tmp_path, folder)
+    files = opened(folder)
+    tag = pydicom.tag.Tag(0x00120064)
+    for header in files.headers:
+        header[tag] = pydicom.dataelem.RawDataElement(tag, "SQ", 3, b"x\0\1", 0, False, True)
+
+    written, warnings = write_dicom(
+        Result.load(path), files.scan, files.headers, tmp_path / "out", pictures=False
+    )
+
+    assert any("DeidentificationMethodCodeSequence" in text for text in warnings)
+    for one in written:
+        assert "DeidentificationMethodCodeSequence" not in pydicom.dcmread(one.path)
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
+def test_slices_of_two_patients_are_refused_without_naming_them(
+    tmp_path: Path, keyword: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mixed(dataset: pydicom.Dataset, index: int) -> None:
+        if index == 4:
+            setattr(dataset, keyword, "1.2.3.99")
+
+    folder = ct(tmp_path, edit=mixed)
+    path, _ = stored(tmp_path, folder)
+
+    assert main([str(path), str(folder), "-o", str(tmp_path / "out")]) == 3
+
+    error = capsys.readouterr().err
+    assert keyword in error
+    assert "1.2.3.99" not in error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from highdicom import SOPClass
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from lunart import _core
@@ -40,6 +42,8 @@ _ALWAYS = (
 )
 # Statements about de-identification that are outside the patient's and the study's modules.
 _SINGLE = ("LongitudinalTemporalInformationModified",)
+# What all slices of a scan must have alike, or objects could be filed under the wrong patient.
+_ONE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _SAME = 1e-3  # of the step between slices: at one place
 
 
@@ -103,12 +107,18 @@ def sources(
         raise ScanError(
             f"{scan.path}: {scan.shape_irc[0]} slices in the scan, but {len(stored)} DICOM images"
         )
-    missing = []
-    frame_uid = _uid(stored[0], "FrameOfReferenceUID")
+    for keyword in _ONE:
+        if len({str(_value(dataset, keyword)) for dataset in stored}) > 1:
+            raise ScanError(
+                f"{scan.path}: its slices have different values of {keyword}, so it is not clear "
+                "whose they are"
+            )
+    first, missing = _readable(stored[0])
+    frame_uid = uid_of(stored[0], "FrameOfReferenceUID")
     if frame_uid is None:
         missing.append("FrameOfReferenceUID")
         frame_uid = spare_frame_uid
-    study_uid = _uid(stored[0], "StudyInstanceUID")
+    study_uid = uid_of(stored[0], "StudyInstanceUID")
     if study_uid is None:
         raise ScanError(
             f"{scan.path}: the files have no valid StudyInstanceUID to file anything under"
@@ -119,7 +129,7 @@ def sources(
         header = _header(scan, index, dataset, study_uid, frame_uid)
         images.setdefault(str(header.SOPInstanceUID), header)
     is_aligned = not is_resampled and len(images) == len(stored)
-    return Sources(scan, tuple(images.values()), is_aligned, stored[0], tuple(missing))
+    return Sources(scan, tuple(images.values()), is_aligned, first, tuple(missing))
 
 
 def carry_over(target: SOPClass, source: Sources) -> tuple[str, ...]:
@@ -153,7 +163,7 @@ def _header(
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"):
-        uid = _uid(dataset, keyword)
+        uid = uid_of(dataset, keyword)
         if uid is None:
             raise ScanError(f"{scan.path}: slice {index} has no valid {keyword} to refer to")
         setattr(header, keyword, uid)
@@ -179,32 +189,54 @@ def _header(
         if own is not None and len(own) == len(header[keyword].value):
             header[keyword].value = _decimals(own)
     for keyword in ("Manufacturer", "ManufacturerModelName"):
-        text = str(dataset.get(keyword, ""))
+        text = str(_value(dataset, keyword))
         if text.isascii() and text.isprintable() and 0 < len(text) <= 64 and "\\" not in text:
             setattr(header, keyword, text)
-    if str(dataset.get("LossyImageCompression", "")) == "01":
+    if str(_value(dataset, "LossyImageCompression")) == "01":
         header.LossyImageCompression = "01"
         for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if keyword in dataset:
+            if _value(dataset, keyword) != "":
                 header[keyword] = dataset[keyword]
     return header
 
 
-def _uid(dataset: Dataset, keyword: str) -> str | None:
-    uid = UID(str(dataset.get(keyword, "")))
+def uid_of(dataset: Dataset, keyword: str) -> str | None:
+    """The attribute when it is a valid UID."""
+    uid = UID(str(_value(dataset, keyword)))
     return str(uid) if uid and uid.is_valid else None
+
+
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """The attribute's value, or an empty text when it is absent or damaged."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # whatever a damaged element makes of pydicom
+        return ""
+    return "" if value is None else value
 
 
 def _numbers(dataset: Dataset, keyword: str) -> list[float] | None:
     """The attribute's numbers, or None when it is absent or not all of it are numbers."""
-    value = dataset.get(keyword)
-    if value is None:
-        return None
+    value = _value(dataset, keyword)
     try:
         numbers = [float(one) for one in (value if isinstance(value, MultiValue) else [value])]
     except (TypeError, ValueError):
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _readable(dataset: Dataset) -> tuple[Dataset, list[str]]:
+    """The elements that can be read, without private ones, and the keywords of the others."""
+    readable, damaged = Dataset(), []
+    for tag in list(dataset.keys()):
+        try:
+            if not tag.is_private:
+                readable.add(dataset[tag])
+        except Exception:  # as above
+            damaged.append(keyword_for_tag(tag) or str(tag))
+    # By it highdicom looks up the modules to copy; patient and study have the same in all classes.
+    readable.SOPClassUID = CTImageStorage
+    return readable, damaged
 
 
 def _decimals(numbers: Sequence[float]) -> list[DSfloat]:

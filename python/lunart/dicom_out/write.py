@@ -21,7 +21,7 @@ from lunart.dicom_out.measurements import report
 from lunart.dicom_out.nodules import Nodule, nodules
 from lunart.dicom_out.quiet import quiet
 from lunart.dicom_out.segmentation import segmentation
-from lunart.dicom_out.sources import Sources, carry_over, sources
+from lunart.dicom_out.sources import Sources, carry_over, sources, uid_of
 from lunart.dicom_out.uids import Uids, checked_root
 from lunart.result import Result, require_same_scan
 
@@ -105,7 +105,7 @@ def write_dicom(
 
 def _seed(result: Result, stored: Sequence[Dataset], when: datetime) -> str:
     """What a run with a given date depends on."""
-    uid = str(stored[0].get("SeriesInstanceUID", "")) if stored else ""
+    uid = uid_of(stored[0], "SeriesInstanceUID") if stored else None
     content = [_core.__version__, uid, when.isoformat(), result.to_dict()]
     return json.dumps(content, sort_keys=True)
 
