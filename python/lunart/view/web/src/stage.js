@@ -20,7 +20,7 @@ const ALL = [
 ];
 // Grey in the planes, which ignore A: that is how much 3-D shows of a grey. In a window that has the lungs,
 // these are a mist in which the findings shine; in others, what is densest is seen.
-const LUNGS = ramp([0, 66, 76, 118, 132, 255], [0, 0, 4, 4, 0, 0]);
+const LUNGS = ramp([0, 70, 78, 92, 100, 255], [0, 0, 4, 4, 0, 0]);
 const DENSE = ramp([0, 150, 210, 255], [0, 0, 24, 40]);
 const HIGHEST_LEVEL_OF_LUNGS = -300; // HU
 
