@@ -67,13 +67,13 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 
 void check_mask_name(const std::string& mask) {
   if (mask.empty() || is_volume_name(mask)) return;
-  misuse("the mask " + in_quotes(mask) + " must end in " + std::string(kVolumeExtensions));
+  misuse("the mask \"" + printable(mask) + "\" must end in " + std::string(kVolumeExtensions));
 }
 
 // Slicer tells its markups from other JSON by the name.
 void check_markups_name(const std::string& markups) {
   if (markups.empty() || markups.ends_with(".mrk.json")) return;
-  misuse("the markups " + in_quotes(markups) + " must end in .mrk.json");
+  misuse("the markups \"" + printable(markups) + "\" must end in .mrk.json");
 }
 
 }  // namespace

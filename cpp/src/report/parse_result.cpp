@@ -94,7 +94,8 @@ std::vector<MaskRun> runs_of(const JsonField& f, const Geometry& g) {
   while (true) {
     MaskRun run;
     number(run.offset);
-    if (at == end || *at++ != ':') refuse("no colon");
+    if (at == end || *at != ':') refuse("no colon");
+    ++at;
     number(run.length);
     if (run.length == 0) refuse("an empty run");
     if (run.offset < free) refuse("one that does not rise");
@@ -104,7 +105,8 @@ std::vector<MaskRun> runs_of(const JsonField& f, const Geometry& g) {
     free = run.offset + run.length;
     runs.push_back(run);
     if (at == end) return runs;
-    if (*at++ != ' ') refuse("no blank after it");
+    if (*at != ' ') refuse("no blank after it");
+    ++at;
   }
 }
 
