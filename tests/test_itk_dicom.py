@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from dicom_series import ROOT, SYNTAXES, Made, by_simple_itk, hu_of, save, slices
+from dicom_series import ROOT, SYNTAXES, Made, by_simple_itk, enhanced, hu_of, save, slices
 from itk_here import needs_itk
 from lunart import _core, reading
 from lunart.errors import ScanError, UsageError
@@ -61,6 +61,15 @@ def test_every_transfer_syntax_gives_the_same_voxels(
     scan = _require_as_in_python(tmp_path)
     assert np.array_equal(scan.hu, hu_of(made))
     _require_as_simple_itk(scan, by_simple_itk(tmp_path, _UID))
+
+
+@pytest.mark.parametrize("name", ["explicit", "big endian", "RLE", "JPEG lossless", "JPEG 2000"])
+def test_frames_of_an_enhanced_ct_are_slices(name: str, tmp_path: Path) -> None:
+    made = Made(slope=[1, 2, 1, 1, 3, 1, 1, 1])
+    data = enhanced(slices(made), SYNTAXES[name])
+    data.save_as(tmp_path / "enhanced.dcm", enforce_file_format=True)
+    for path in (tmp_path, tmp_path / "enhanced.dcm"):
+        assert np.array_equal(_require_as_in_python(path).hu, hu_of(made))
 
 
 @pytest.mark.parametrize("name", _GEOMETRIES)

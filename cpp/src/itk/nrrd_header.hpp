@@ -21,8 +21,8 @@ struct NrrdHeader {
 };
 
 // Throws Errc::scan: no NRRD header, no spacing, a data file outside the header's folder, voxels
-// spread over several files, an encoding that is neither raw, gzip, text nor hex, an axis order that
-// ITK's versions disagree about.
+// spread over several files, an encoding that is neither raw, gzip, text nor hex, an axis order
+// that ITK's versions disagree about.
 [[nodiscard]] NrrdHeader read_nrrd_header(const std::filesystem::path& path);
 
 }  // namespace lunart
