@@ -265,3 +265,25 @@ def _bytes(data: Dataset, implicit: bool = False, little: bool = True) -> Any:
 
 def _at(value: Sequence[float] | float, k: int) -> float:
     return value if isinstance(value, int | float) else value[k]
+
+
+def of_scan(scan: Any) -> list[Dataset]:
+    """The slices of a ``lunart._core.Scan`` of int16 HU."""
+    d = scan.direction
+    x, y, z = scan.spacing_mm
+    count, rows, cols = scan.shape_irc
+    made = Made(
+        count=count,
+        rows=rows,
+        cols=cols,
+        step=z,
+        pixel_spacing=(y, x),
+        origin=scan.origin_mm,
+        orientation=(d[0], d[3], d[6], d[1], d[4], d[7]),
+        intercept=-1024,
+        signed=True,
+    )
+    out = slices(made)
+    for k, data in enumerate(out):
+        data.PixelData = (scan.hu[k] + 1024).astype(np.int16).tobytes()
+    return out

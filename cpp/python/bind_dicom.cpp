@@ -27,7 +27,6 @@ using dicom::Assembler;
 using dicom::Instance;
 using dicom::Plan;
 using dicom::PlannedSlice;
-using dicom::Request;
 using dicom::Series;
 using dicom::Stored;
 using dicom::StoredSlice;

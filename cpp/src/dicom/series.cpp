@@ -36,7 +36,7 @@ std::string list_text(std::span<const Series> series) {
     if (!s.description.empty()) out += ", " + in_quotes(s.description);
     if (!s.detail.empty()) out += ", " + s.detail;
     if (!s.unusable.empty()) out += " - not usable: " + s.unusable;
-    out += "\n";
+    out += '\n';
   }
   if (series.size() > kMostShown) {
     out += "  and " + std::to_string(series.size() - kMostShown) + " more\n";

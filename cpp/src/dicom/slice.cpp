@@ -108,9 +108,7 @@ std::string reason_to_leave_out(const Instance& instance) {
   if (!samples.empty() && samples != "1") return "colour picture";
   const std::string frames = text_in(instance, tag::kFrames);
   if (!frames.empty() && frames != "1") {
-    return in_quotes(frames) +
-           " frames in one file (enhanced CT), which this program does not "
-           "read; lunart in Python does";
+    return in_quotes(frames) + " frames in one file, without a place for each";
   }
   if (text_in(instance, tag::kPosition).empty()) {
     return "no position (ImagePositionPatient): its place in the patient is unknown";
