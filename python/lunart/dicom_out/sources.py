@@ -235,7 +235,7 @@ def _readable(dataset: Dataset) -> tuple[Dataset, list[str]]:
         except Exception:  # as above
             damaged.append(keyword_for_tag(tag) or str(tag))
     # By it highdicom looks up the modules to copy; patient and study have the same in all classes.
-    readable.SOPClassUID = CTImageStorage
+    readable.add_new("SOPClassUID", "UI", CTImageStorage)  # the other stays the file's
     return readable, damaged
 
 
