@@ -14,6 +14,7 @@ from lunart.cli import Parser, run, say
 from lunart.dicom_out.folder import require_writable
 from lunart.dicom_out.uids import checked_root
 from lunart.errors import UsageError
+from lunart.reading.arguments import add_choices, choices_of
 
 if TYPE_CHECKING:
     from lunart.dicom_out.write import Written
@@ -54,18 +55,7 @@ def _parser() -> Parser:
         required=True,
         help="the folder to make; it must be missing or empty",
     )
-    parser.add_argument("--series", metavar="UID", help="which series, when SCAN_DIR has several")
-    for name, mended, what in (
-        ("gap", "fill", "slices are missing or uneven"),
-        ("tilt", "resample", "the gantry was tilted"),
-        ("duplicate", "first", "different slices lie at one place"),
-    ):
-        parser.add_argument(
-            f"--on-{name}",
-            choices=("refuse", mended),
-            default="refuse",
-            help=f"what to do when {what}: as the result's run did (default: refuse)",
-        )
+    add_choices(parser)
     parser.add_argument(
         "--uid-root",
         metavar="ROOT",
@@ -102,19 +92,12 @@ def _run(argv: Sequence[str] | None) -> None:
 
     from lunart.dicom_out.scan_files import opened
     from lunart.dicom_out.write import write_dicom
-    from lunart.reading import Choices
     from lunart.result import Result
 
     result = Result.load(options.result)
     progress = sys.stderr if options.json else sys.stdout
-    choices = Choices(
-        series_uid=options.series,
-        on_gap=options.on_gap,
-        on_tilt=options.on_tilt,
-        on_duplicate=options.on_duplicate,
-    )
     say(f"reading {options.scan}", progress)
-    files = opened(options.scan, choices)
+    files = opened(options.scan, choices_of(options))
     count = len(result.nodules)
     say(f"{files.scan.shape_irc[0]} slices, {count} nodule{'' if count == 1 else 's'}", progress)
     written, warnings = write_dicom(
