@@ -203,6 +203,13 @@ class TestRefusals:
         message = refused(2, viewed.result_path, viewed.scan_path, "--port", port)
         assert f"port {port} is in use by another program: choose another with --port" in message
 
+    def test_a_port_in_use_is_told_before_the_scan_is_read(
+        self, server: ViewServer, viewed: Viewed, tmp_path: Path
+    ) -> None:
+        port = server.server_address[1]
+        message = refused(2, viewed.result_path, tmp_path / "gone.mhd", "--port", port)
+        assert f"port {port} is in use" in message
+
     @pytest.mark.parametrize("port", ["-1", "65536", "http", "1.5", ""])
     def test_a_port_that_is_none(self, viewed: Viewed, port: str) -> None:
         assert "is no port" in refused(2, viewed.result_path, viewed.scan_path, f"--port={port}")

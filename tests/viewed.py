@@ -20,7 +20,7 @@ from lunart.errors import EngineError
 from lunart.result import Result
 from lunart.view.assets import load_assets
 from lunart.view.document import Document
-from lunart.view.server import Content, ViewServer
+from lunart.view.server import Content, ViewServer, take_port
 from numpy.typing import NDArray
 
 SHAPE = (24, 48, 56)
@@ -94,7 +94,8 @@ def write_viewed(
 def serving(viewed: Viewed) -> Iterator[ViewServer]:
     """The server in a thread of this process. Skips where the page is not built."""
     result = Result.load(viewed.result_path)
-    with ViewServer(Content.of(Document(result), viewed.scan, _assets()), 0, _nothing) as server:
+    content = Content.of(Document(result), viewed.scan, _assets())
+    with ViewServer(content, take_port(0), _nothing) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server

@@ -20,7 +20,7 @@ from lunart.reading.scan import read
 from lunart.result import Result, require_same_scan
 from lunart.view.assets import load_assets
 from lunart.view.document import Document
-from lunart.view.server import Content, ViewServer
+from lunart.view.server import Content, ViewServer, take_port
 
 PROG = "luna-view"
 _POLL_S = 0.2
@@ -64,19 +64,21 @@ def main(argv: list[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> None:
     assets = load_assets()
-    result = Result.load(args.result)
-    scan = read(args.scan, choices_of(args))
-    require_same_scan(result, scan)
-    content = Content.of(Document(result), scan, assets)
-    with (
-        ViewServer(content, args.port, lambda: _say_closed(args.idle)) as server,
-        _signals_told() as told,
-    ):
-        say(f"{PROG}: {server.url}")
-        say(f"{PROG}: Ctrl-C stops it")
-        if not args.no_browser:
-            threading.Thread(target=_open_browser, args=(server.url,), daemon=True).start()
-        say(f"{PROG}: stopped: {_serve(server, 60 * args.idle, told)}")
+    # Reading can take minutes: what can be refused without is refused before.
+    with take_port(args.port) as listening:
+        result = Result.load(args.result)
+        scan = read(args.scan, choices_of(args))
+        require_same_scan(result, scan)
+        content = Content.of(Document(result), scan, assets)
+        with (
+            ViewServer(content, listening, lambda: _say_closed(args.idle)) as server,
+            _signals_told() as told,
+        ):
+            say(f"{PROG}: {server.url}")
+            say(f"{PROG}: Ctrl-C stops it")
+            if not args.no_browser:
+                threading.Thread(target=_open_browser, args=(server.url,), daemon=True).start()
+            say(f"{PROG}: stopped: {_serve(server, 60 * args.idle, told)}")
 
 
 def _serve(server: ViewServer, idle_s: float, told: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.server
 import secrets
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,36 +41,42 @@ class Content:
         return label_file(self.scan, self.mask, step)
 
 
+def take_port(port: int) -> socket.socket:
+    """Listen on a port of the loopback; 0: any that is free. It can be had before there is anything
+    to serve. Raises ``UsageError`` when it cannot be had.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        why = {
+            errno.EADDRINUSE: "is in use by another program",
+            errno.EACCES: "may not be used by this user",
+        }.get(error.errno or 0, f"cannot be opened ({error.strerror})")
+        raise UsageError(
+            f"port {port} {why}: choose another with --port, or leave --port out"
+        ) from error
+
+
 class ViewServer(http.server.ThreadingHTTPServer):
     """Serves until it is stopped; a thread a connection, none of which keeps the program alive."""
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, content: Content, port: int, on_page_closed: Callable[[], None]) -> None:
-        """``port`` 0: any that is free. Raises ``UsageError`` when the port cannot be had."""
+    def __init__(
+        self, content: Content, listening: socket.socket, on_page_closed: Callable[[], None]
+    ) -> None:
+        """``listening`` is of :func:`take_port`, and closed with the server."""
         self.content = content
         self.token = secrets.token_urlsafe(32)
         self.visitors = Visitors(on_page_closed)
-        try:
-            super().__init__((HOST, port), ViewHandler)
-        except OSError as error:
-            why = {
-                errno.EADDRINUSE: "is in use by another program",
-                errno.EACCES: "may not be used by this user",
-            }.get(error.errno or 0, f"cannot be opened ({error.strerror})")
-            raise UsageError(
-                f"port {port} {why}: choose another with --port, or leave --port out"
-            ) from error
+        super().__init__(listening.getsockname(), ViewHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.server_address[1]}/{self.token}/"
-
-    def server_bind(self) -> None:
-        """As the base class, but for asking the network for this machine's name."""
-        super(http.server.HTTPServer, self).server_bind()
-        self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that leaves in the middle is no fault; anything else is a defect."""
