@@ -106,6 +106,28 @@ class TestWhereItLooks:
             np.testing.assert_allclose(after, expected, atol=1e-3)
             before = after
 
+    @pytest.mark.parametrize(
+        ("key", "sides"), [("a", "RLAP"), ("c", "RLHF"), ("s", "APHF")], ids=["axial", "cor", "sag"]
+    )
+    def test_planes_have_their_sides_and_a_scale_bar_that_is_right(
+        self, opened: Page, key: str, sides: str
+    ) -> None:
+        opened.keyboard.press(key)
+        pixels(opened)  # drawn
+        assert opened.locator(".side").all_inner_texts() == list(sides)
+        for _zoomed in range(2):
+            bar = opened.locator(".bar-of-scale")
+            box = bar.bounding_box()
+            assert box is not None
+            mm = float(bar.get_attribute("data-mm") or 0)
+            assert bar.inner_text() == f"{mm:.0f} mm"
+            places = [clicked(opened, across) for across in (0.45, 0.55)]
+            width = opened.locator("#canvas").bounding_box()["width"]  # type: ignore[index]
+            moved = float(np.linalg.norm(np.subtract(*places)))
+            assert moved == pytest.approx(0.1 * width * mm / box["width"], rel=0.03)
+            opened.keyboard.press("+")
+            pixels(opened)
+
     def test_a_large_scan_is_shown_coarser_and_says_so(self, page: Page, viewed: Viewed) -> None:
         page.add_init_script(
             """const original = WebGL2RenderingContext.prototype.getParameter;
@@ -134,7 +156,7 @@ class TestWhatItShows:
             x, y, z = finding["center_xyz_mm"]
             assert f"{'L' if x >= 0 else 'R'} {abs(x):.1f}" in text
             assert f"{'P' if y >= 0 else 'A'} {abs(y):.1f}" in text
-            assert f"{'S' if z >= 0 else 'I'} {abs(z):.1f}" in text
+            assert f"{'H' if z >= 0 else 'F'} {abs(z):.1f}" in text
 
     def test_the_slider_hides_and_shows(self, opened: Page) -> None:
         assert colour_count(opened, _FIRST_COLOUR) > 20
@@ -300,6 +322,14 @@ def crosshair(page: Page) -> tuple[float, ...]:
     """Where the page says that it looks: millimetres LPS."""
     place = page.locator("#place")
     return tuple(float(place.get_attribute(f"data-{axis}")) for axis in "xyz")
+
+
+def clicked(page: Page, across: float) -> tuple[float, ...]:
+    """The place of a click on the canvas, this part of its width from the left, half way down."""
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + box["height"] / 2)
+    return crosshair(page)
 
 
 def set_threshold(page: Page, value: str) -> None:

@@ -14,7 +14,7 @@ export async function fetchBuffer(path, onProgress) {
     if (done) break;
     whole.set(value, at);
     at += value.length;
-    onProgress(at / length);
+    onProgress(at / length, length);
   }
   if (at !== length) throw new Error(`the server sent ${at} of ${length} bytes`);
   return whole.buffer;

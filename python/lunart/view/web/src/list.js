@@ -35,9 +35,9 @@ export function makeList(container, findings, onChoose) {
   };
 }
 
-// L/R, P/A and S/I instead of signs: the letters say where the patient's coordinate grows.
+// L/R, P/A and H/F (head, feet) instead of signs: the letters say where the patient's coordinate grows.
 export function millimetres([x, y, z]) {
-  return [[x, "L", "R"], [y, "P", "A"], [z, "S", "I"]]
+  return [[x, "L", "R"], [y, "P", "A"], [z, "H", "F"]]
     .map(([value, plus, minus]) => `${value < 0 ? minus : plus} ${COORDINATE.format(Math.abs(value))}`)
     .join("  ") + " mm";
 }

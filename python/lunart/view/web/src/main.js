@@ -1,6 +1,7 @@
 // Wires the page: what the server knows, the pictures, the list, the slider and the keys.
 import { watchServer } from "./alive.js";
 import { makeChoice } from "./buttons.js";
+import { makeEdges } from "./edges.js";
 import { fillFacts } from "./facts.js";
 import { fetchBuffer, fetchJson } from "./fetch.js";
 import { fillKeyTable, listenToKeys } from "./keys.js";
@@ -51,6 +52,7 @@ async function main() {
   await stage.attach($("canvas"), {
     onMove: showPlace,
     onWindow: (low, high) => showWindow((low + high) / 2, high - low),
+    onDrawn: makeEdges($("edges")),
     onLost: sayTooLarge,
   });
   const steps = await load(known);
@@ -96,8 +98,8 @@ async function main() {
 async function load({ scan, findings }) {
   const steps = stepsFor(scan.shape_irc, stage.largestSide, location.hash === COARSER ? FEW_VOXELS : MOST_VOXELS);
   const query = `step=${steps.join(",")}`;
-  const progress = (what) => (part) => {
-    $("loading-text").textContent = `${what}: ${Math.round(100 * part)} %`;
+  const progress = (what) => (part, bytes) => {
+    $("loading-text").textContent = `${what}: ${Math.round(100 * part)} % of ${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
     $("loading-progress").value = part;
   };
   const volume = await stage.makeScan(await fetchBuffer(`scan.nii?${query}`, progress("Loading the scan")));

@@ -27,6 +27,7 @@ export class Screen extends Niivue {
     } finally {
       this.isFlushing = false;
     }
+    this.onDrawn?.();
   }
 
   askForFrame() {

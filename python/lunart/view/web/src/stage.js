@@ -31,12 +31,10 @@ export class Stage {
     logLevel: "warn",
     isRadiologicalConvention: true,
     sagittalNoseLeft: true,
-    showAllOrientationMarkers: true,
+    isOrientationTextVisible: false, // src/edges.js writes it
     dragAndDropEnabled: false,
     dragMode: DRAG_MODE.windowing,
     backColor: [0, 0, 0, 1],
-    fontColor: [1, 0.5, 0.1, 1],
-    fontSizeScaling: 0.5,
     crosshairColor: [0.3, 0.9, 0.5, 0.8],
     crosshairWidthUnit: "mm",
     show3Dcrosshair: true,
@@ -47,7 +45,7 @@ export class Stage {
   #gapMm = 0;
   view = "all";
 
-  async attach(canvas, { onMove, onWindow, onLost }) {
+  async attach(canvas, { onMove, onWindow, onDrawn, onLost }) {
     if (!canvas.getContext("webgl2")) throw new Error("this browser has no WebGL 2");
     canvas.addEventListener("webglcontextlost", onLost);
     await this.#nv.attachToCanvas(canvas);
@@ -55,6 +53,7 @@ export class Stage {
     this.#nv.addColormap("dense", DENSE);
     this.#nv.setCustomSliceShader(SLICE_SHADER);
     this.#nv.onLocationChange = () => onMove(this.place());
+    this.#nv.onDrawn = () => onDrawn(this.planes());
     this.#nv.onIntensityChange = (volume) => onWindow(volume.cal_min, volume.cal_max);
   }
 
@@ -178,6 +177,26 @@ export class Stage {
     this.#fitCrosshair();
     this.#nv.setScale(1);
     this.#nv.setRenderAzimuthElevation(180, 10);
+  }
+
+  // The planes as they were drawn: where they lie on the canvas, in CSS pixels, and how large a pixel is.
+  planes() {
+    const { screenSlices, uiData } = this.#nv;
+    return screenSlices.map((slice, at) => ({ slice, at })).filter(({ slice }) => slice.axCorSag <= SLICE_TYPE.SAGITTAL)
+      .map(({ slice, at }) => {
+        const [left, top, width, height] = slice.leftTopWidthHeight.map((pixels) => pixels / (uiData.dpr || 1));
+        const view = { [SLICE_TYPE.AXIAL]: "axial", [SLICE_TYPE.CORONAL]: "coronal", [SLICE_TYPE.SAGITTAL]: "sagittal" }[slice.axCorSag];
+        return { view, left, top, width, height, mmPerPixel: this.#mmAcross(slice, at) / width };
+      });
+  }
+
+  // By where NiiVue itself sees two places of the plane, so that zoom and margins are in it.
+  #mmAcross({ leftTopWidthHeight: [left, top, width, height] }, at) {
+    const [one, other] = [0.25, 0.75].map((part) => {
+      const frac = this.#nv.screenXY2TextureFrac(left + part * width, top + height / 2, at, false);
+      return this.#nv.frac2mm(frac, 0, true);
+    });
+    return 2 * Math.hypot(...[0, 1, 2].map((axis) => other[axis] - one[axis]));
   }
 
   // Where the crosshair is: millimetres LPS and the value there.
