@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,49 @@ def test_de_identification_is_carried_over(tmp_path: Path) -> None:
         assert dataset.LongitudinalTemporalInformationModified == "MODIFIED"
         assert "EncryptedAttributesSequence" not in dataset
         assert not any(element.tag.is_private for element in dataset)
+
+
+def test_what_belongs_to_the_patient_and_the_frame_of_reference_is_the_source_s(
+    tmp_path: Path,
+) -> None:
+    def older(dataset: pydicom.Dataset, index: int) -> None:
+        dataset.EthnicGroup = "8"
+        dataset.OtherPatientIDs = ["A1", "A2"]
+        dataset.PositionReferenceIndicator = "SN"
+        dataset.TimezoneOffsetFromUTC = "+0900"
+
+    out, _ = run(tmp_path, ct(tmp_path, edit=older))
+
+    far_away = datetime.now(timezone(timedelta(hours=9))).replace(tzinfo=None)
+    for path in out.iterdir():
+        dataset = pydicom.dcmread(path)
+        assert (dataset.EthnicGroup, dataset.OtherPatientIDs) == ("8", ["A1", "A2"])
+        assert dataset.TimezoneOffsetFromUTC == "+0900"
+        made = datetime.strptime(dataset.ContentDate + dataset.ContentTime, "%Y%m%d%H%M%S")
+        assert timedelta(0) <= far_away - made < timedelta(minutes=5)
+    assert pydicom.dcmread(out / "seg.dcm").PositionReferenceIndicator == "SN"
+    assert "PositionReferenceIndicator" not in pydicom.dcmread(out / "sr.dcm")
+
+
+@pytest.mark.parametrize(
+    "keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"]
+)
+def test_identifiers_with_a_leading_zero_are_kept(tmp_path: Path, keyword: str) -> None:
+    """Older scanners write them; dciodvfy says so of the source already."""
+
+    def padded(dataset: pydicom.Dataset, index: int) -> None:
+        with quiet():
+            dataset[keyword].value = f"1.2.3.04.{index if keyword == 'SOPInstanceUID' else 7}"
+
+    with quiet():
+        out, _ = run(tmp_path, ct(tmp_path, edit=padded), "--no-pictures")
+        seg = highdicom.seg.segread(out / "seg.dcm")
+        highdicom.sr.srread(out / "sr.dcm")
+
+    if keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        assert seg[keyword].value == "1.2.3.04.7"
+    else:
+        assert "1.2.3.04." in str(seg.ReferencedSeriesSequence[0])
 
 
 def test_nothing_of_the_patient_is_printed(

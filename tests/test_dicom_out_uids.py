@@ -67,3 +67,7 @@ def test_a_name_keeps_its_uid_in_every_run() -> None:
 def test_a_root_that_is_none_is_refused(root: str, word: str) -> None:
     with pytest.raises(UsageError, match=word):
         checked_root(root)
+
+
+def test_a_root_that_only_begins_like_the_standard_s_is_taken() -> None:
+    assert checked_root("1.2.840.100089.1") == "1.2.840.100089.1"

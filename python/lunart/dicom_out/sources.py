@@ -9,8 +9,10 @@ the source states it, and private elements stay behind.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from lunart import _core
@@ -40,8 +42,17 @@ _ALWAYS = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
-# Statements about de-identification that are outside the patient's and the study's modules.
-_SINGLE = ("LongitudinalTemporalInformationModified",)
+# Said of the patient and the study outside of their modules: whether dates were moved in
+# de-identification, and the zone that they are in; and what older CTs hold in those modules, which
+# the standard has retired and highdicom leaves out.
+_SINGLE = (
+    "LongitudinalTemporalInformationModified",
+    "TimezoneOffsetFromUTC",
+    "EthnicGroup",
+    "OtherPatientIDs",
+)
+# One frame of reference has one: where an object has it, it is the source's.
+_INDICATOR = "PositionReferenceIndicator"
 # What all slices of a scan must have alike, or objects could be filed under the wrong patient.
 _ONE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _SAME = 1e-3  # of the step between slices: at one place
@@ -138,9 +149,10 @@ def carry_over(target: SOPClass, source: Sources) -> tuple[str, ...]:
     if "SpecificCharacterSet" in first:
         target["SpecificCharacterSet"] = first["SpecificCharacterSet"]
     target.copy_patient_and_study_information(first)
-    for keyword in _SINGLE:
+    for keyword in (*_SINGLE, *([_INDICATOR] if _INDICATOR in target else [])):
         if keyword in first:
             target[keyword] = first[keyword]
+    always = (*_ALWAYS, *([_INDICATOR] if _INDICATOR in target else []))
     lost = tuple(
         element.keyword
         for element in target
@@ -148,7 +160,7 @@ def carry_over(target: SOPClass, source: Sources) -> tuple[str, ...]:
     )
     for keyword in lost:
         del target[keyword]
-    for keyword in _ALWAYS:
+    for keyword in always:
         if keyword not in target:
             setattr(target, keyword, None)
     target.StudyInstanceUID = source.study_uid
@@ -201,9 +213,19 @@ def _header(
 
 
 def uid_of(dataset: Dataset, keyword: str) -> str | None:
-    """The attribute when it is a valid UID."""
-    uid = UID(str(_value(dataset, keyword)))
-    return str(uid) if uid and uid.is_valid else None
+    """The attribute when it is a UID: also one with zeros before a number, which are met."""
+    text = str(_value(dataset, keyword))
+    return text if len(text) <= 64 and re.fullmatch(r"[0-9]+(\.[0-9]+)+", text, re.A) else None
+
+
+def zone_of(dataset: Dataset) -> timezone | None:
+    """The time zone that the file's dates and times are in, when it says so."""
+    text = str(_value(dataset, "TimezoneOffsetFromUTC"))
+    found = re.fullmatch(r"([+-])(0[0-9]|1[0-4])([0-5][0-9])", text, re.A)
+    if found is None:
+        return None
+    away = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(-away if found[1] == "-" else away)
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:

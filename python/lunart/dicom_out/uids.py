@@ -36,7 +36,7 @@ def checked_root(root: str) -> str:
             f"{wrong}it has {len(root)} characters, and {_LONGEST - 1 - _FREE_DIGITS} are the "
             "most that leave room for what is added"
         )
-    if root == _UUID_ROOT or root.startswith("1.2.840.10008"):
+    if root == _UUID_ROOT or f"{root}.".startswith("1.2.840.10008."):
         raise UsageError(
             f"{wrong}" + "2.25 is what UIDs have without a root: leave the option out"
             if root == _UUID_ROOT

@@ -21,7 +21,7 @@ from lunart.dicom_out.measurements import report
 from lunart.dicom_out.nodules import Nodule, nodules
 from lunart.dicom_out.quiet import quiet
 from lunart.dicom_out.segmentation import segmentation
-from lunart.dicom_out.sources import Sources, carry_over, sources, uid_of
+from lunart.dicom_out.sources import Sources, carry_over, sources, uid_of, zone_of
 from lunart.dicom_out.uids import Uids, checked_root
 from lunart.result import Result, require_same_scan
 
@@ -53,15 +53,16 @@ def write_dicom(
     """Write a result as DICOM beside the files it was found in; what was written, and warnings.
 
     ``stored`` are the headers of the scan's slices in its order; of scans that ``is_resampled``, of
-    the slices that it was made from. With a ``date`` the same input gives the same
-    bytes; without, it is now, and every run has UIDs of its own. ``done`` hears of each object.
-    Raises
-    ``UsageError`` when the result is of another scan, ``ScanError`` when the files cannot be
-    referenced, ``OutputError`` when ``output`` cannot be written; then nothing is left behind.
+    the slices that it was made from. With a ``date`` the same input gives the same bytes; without,
+    it is now, in the source's time zone where it names one, and every run has UIDs of its own.
+    ``done`` hears of each object. Raises ``UsageError`` when the result is of another scan,
+    ``ScanError`` when the files cannot be referenced, ``OutputError`` when ``output`` cannot be
+    written; then nothing is left behind.
     """
     root = None if uid_root is None else checked_root(uid_root)
     require_same_scan(result, scan)
-    when = (date or datetime.now()).replace(microsecond=0)
+    zone = zone_of(stored[0]) if stored else None
+    when = (date or datetime.now(zone)).replace(microsecond=0, tzinfo=None)
     uids = Uids(root, _seed(result, stored, when)) if date else Uids.random(root)
     with quiet(), folder.written_whole(output, replace=replace) as fresh:
         source = sources(
