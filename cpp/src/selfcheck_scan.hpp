@@ -9,7 +9,8 @@
 
 namespace lunart {
 
-// `expected` is lunart.result/1 or /2 with all candidates; throws what nlohmann throws when it is not.
+// `expected` is lunart.result/1 or /2 with all candidates; throws what nlohmann throws when it is
+// not.
 void compare_results(const Result& got, const nlohmann::json& expected,
                      const LimitsOfPrecision& limits, Precision precision, Report& report);
 
