@@ -87,7 +87,7 @@ def stored_of(made: Made) -> NDArray[Any]:
         + 40 * c
         + rng.integers(-20, 20, k.shape)
     )
-    low = -(top + 1) // 4 if made.signed else 0
+    low = -(top + 1) // 2 if made.signed else 0
     return np.clip(values + low, low, top).astype(np.int16 if made.signed else np.uint16)
 
 

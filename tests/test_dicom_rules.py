@@ -266,8 +266,8 @@ def test_a_slice_sent_twice_counts_once() -> None:
 
     assert scan.hu[:, 0, 0].tolist() == [-1024, -1023, -1022]
     assert scan.warnings == [
-        ("dicom-copies", "1 of the slices were there twice with the same voxels; once is taken: "
-         "again (as IM1)")
+        ("dicom-copies", "1 slice was there twice with the same voxels; once is taken: again "
+         "(as IM1)")
     ]  # fmt: skip
 
 
@@ -384,6 +384,23 @@ def test_nothing_at_all_is_refused() -> None:
 
 def test_values_without_a_rescale_are_taken_with_a_word() -> None:
     assert codes(plan(stack(0, 1, slope=None, intercept=None))) == ["dicom-rescale"]
+
+
+def test_one_slice_without_a_rescale_among_others_is_refused() -> None:
+    series = [ct(0), ct(1, slope=None, intercept=None), ct(2)]
+    with pytest.raises(ScanError, match=r"1 slice without RescaleSlope .* the others have: IM1"):
+        plan(series)
+
+
+@pytest.mark.parametrize("kind", ["HU", "hu ", "US"])
+def test_hounsfield_units_by_any_of_their_names(kind: str) -> None:
+    assert codes(plan(stack(0, 1, rescale_type=kind))) == []
+
+
+def test_a_slice_without_a_place_is_named_where_it_may_be_the_missing_one() -> None:
+    series = [*stack(0, 1, 2, 4, 5), ct(3, position=None)]
+    with pytest.raises(ScanError, match=r"1 slice is missing.*no slice: 1 \(no position"):
+        plan(series)
 
 
 def test_one_slice_takes_its_thickness() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from math import cos, sin
@@ -16,6 +18,7 @@ from dicom_series import ROOT, SYNTAXES, Made, by_simple_itk, enhanced, hu_of, s
 from itk_here import needs_itk
 from lunart import _core, reading
 from lunart.errors import ScanError, UsageError
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 pytestmark = needs_itk
@@ -192,6 +195,100 @@ def test_a_codestream_of_another_size_is_refused_before_it_is_decoded(tmp_path: 
     (tmp_path / "one.dcm").write_bytes(small)
     with pytest.raises(ScanError, match=r"pixels are 40 x 40 x 1 of 16 bits, not 40 x 4"):
         _core.read_scan(tmp_path / "one.dcm")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.replace(b"\xff\xc4", b"\xfd\xc4"),  # no marker where one must be
+        lambda data: data.replace(b"\xff\xc3\x00\x0b", b"\xff\xc3\x00\x0a"),
+    ],
+)
+def test_a_jpeg_whose_segments_do_not_follow_one_another_is_refused(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    with pytest.raises(ScanError, match=r"IM0003: its JPEG lossless.* pixels are damaged"):
+        _core.read_scan(_damaged(tmp_path, damage, "JPEG lossless"))
+
+
+@pytest.mark.parametrize("at", [0, 7, 11])
+def test_a_damaged_rle_is_refused(at: int, tmp_path: Path) -> None:
+    def damage(data: bytes) -> bytes:
+        begin = data.index(struct.pack("<IIII", 2, 64, 64, 64)[:8]) + at
+        return data[:begin] + b"\x81" + data[begin + 1 :]
+
+    with pytest.raises(ScanError, match="IM0003: its RLE lossless pixels"):
+        _core.read_scan(_damaged(tmp_path, damage, "RLE"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("nothing but a prefix", bytes(128) + b"DICM"),
+        ("Thumbs.db", b"\x08\x00" * 200),
+        ("text", b"\x08\x00\x05\x00" + b"text" * 100),
+    ],
+)
+def test_what_only_begins_as_dicom_is_passed_over(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    save(slices(), tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert np.array_equal(_require_as_in_python(tmp_path).hu, hu_of(Made()))
+
+
+def test_zeros_after_the_last_element_are_no_damage(tmp_path: Path) -> None:
+    save(slices(), tmp_path)
+    report = slices(Made(count=1, series=4, tags={"Modality": "SR"}))
+    del report[0].PixelData
+    save(report, tmp_path, prefix="SR")
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes() + bytes(101))
+    _require_as_in_python(tmp_path)
+
+
+def test_names_of_files_need_not_be_text(tmp_path: Path) -> None:
+    save(slices(), tmp_path)
+    for number, file in enumerate(sorted(tmp_path.iterdir())):
+        file.rename(tmp_path / os.fsdecode(b"\xff\xfe%d" % number))
+    assert np.array_equal(_require_as_in_python(tmp_path).hu, hu_of(Made()))
+    (tmp_path / os.fsdecode(b"\xff\xfe3")).unlink()
+    messages = []
+    for read in (_core.read_scan, reading.read_scan):
+        with pytest.raises(ScanError, match=r"1 slice is missing.*\\xff\\xfe") as refusal:
+            read(tmp_path)
+        messages.append(str(refusal.value))
+    assert messages[0] == messages[1]
+
+
+def test_a_preamble_may_hold_anything(tmp_path: Path) -> None:
+    save(slices(Made(count=1)), tmp_path)
+    file = tmp_path / "IM0000"
+    file.write_bytes(b"PK\x03\x04" + file.read_bytes()[4:])
+    with zipfile.ZipFile(file, "a") as archive:  # a zip, too, for who begins at the end
+        archive.writestr("README", "no DICOM")
+    _require_as_in_python(file)
+
+
+def test_of_one_name_several_times_in_a_zip_the_last_counts(tmp_path: Path) -> None:
+    old, new = Made(seed=3), Made()
+    archive = tmp_path / "study.zip"
+    save(slices(new), tmp_path / "new")
+    shutil.make_archive(str(tmp_path / "study"), "zip", save(slices(old), tmp_path / "old"))
+    with zipfile.ZipFile(archive, "a") as out, warnings.catch_warnings(action="ignore"):
+        for file in sorted((tmp_path / "new").iterdir()):
+            out.write(file, file.name)
+    assert np.array_equal(_require_as_in_python(archive).hu, hu_of(new))
+
+
+def test_a_frame_may_lie_in_several_fragments(tmp_path: Path) -> None:
+    data = enhanced(slices(Made(count=3)), SYNTAXES["JPEG lossless"])
+    frames = list(generate_frames(data.PixelData, number_of_frames=3))
+    data.PixelData = encapsulate(frames, fragments_per_frame=2)
+    data["PixelData"].VR = "OB"
+    data["PixelData"].is_undefined_length = True
+    data.save_as(tmp_path / "enhanced.dcm", enforce_file_format=True)
+    assert np.array_equal(_require_as_in_python(tmp_path).hu, hu_of(Made(count=3)))
 
 
 def _long(tag: bytes, length: int) -> Callable[[bytes], bytes]:

@@ -67,6 +67,7 @@ add_library(lunart_itk MODULE
   cpp/src/itk/nifti_header.cpp
   cpp/src/itk/nrrd.cpp
   cpp/src/itk/nrrd_header.cpp
+  cpp/src/itk/rle.cpp
   cpp/src/itk/zip_files.cpp)
 target_include_directories(lunart_itk PRIVATE cpp/include cpp/src)
 target_include_directories(lunart_itk SYSTEM PRIVATE

@@ -203,7 +203,8 @@ Volume Assembler::finish() && {
   const auto warn = [&](const char* code, const std::vector<std::string>& names,
                         const std::string& what) {
     if (names.empty()) return;
-    std::string text = std::to_string(names.size()) + what;
+    std::string text =
+        std::to_string(names.size()) + (names.size() == 1 ? " slice was " : " slices were ") + what;
     for (std::size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) {
       text += (i == 0 ? ": " : ", ") + names[i];
     }
@@ -212,10 +213,9 @@ Volume Assembler::finish() && {
     }
     self.plan.warnings.push_back({code, std::move(text)});
   };
-  warn("dicom-copies", self.same,
-       " of the slices were there twice with the same voxels; once is taken");
+  warn("dicom-copies", self.same, "there twice with the same voxels; once is taken");
   warn("dicom-duplicates", self.different,
-       " slices were left out for another one at the same place, with other voxels");
+       "left out for another one at the same place, with other voxels");
   return {.geometry = self.plan.geometry,
           .hu = self.voxels.hu(),
           .storage = self.voxels.storage(),

@@ -138,7 +138,7 @@ class Planner {
     set_step();
     set_geometry();
     straighten();
-    warn_of_values();
+    check_values();
     plan_.geometry.validate(request_.source.c_str());
     return std::move(plan_);
   }
@@ -243,9 +243,10 @@ class Planner {
       if (n < 1) continue;
       gaps.push_back(rounded(n, 1) + " between " + between(i));
     }
-    const std::string what = rounded(missing, 1) + (missing == 1 ? " slice is" : " slices are") +
-                             " missing (usual step " + rounded(step_) +
-                             " mm): " + listed(gaps, "; ");
+    const std::string what =
+        rounded(missing, 1) + (missing == 1 ? " slice is" : " slices are") +
+        " missing (usual step " + rounded(step_) + " mm): " + listed(gaps, "; ") +
+        (stack_.left_out.empty() ? "" : "; files that are no slice: " + listed(stack_.left_out));
     // More than was measured must not be made up, whoever asks.
     if (missing > static_cast<double>(places_.size())) {
       fail(request_, what + "; too many to fill: get the whole series");
@@ -386,13 +387,18 @@ class Planner {
                                      " voxels, -1000 HU where nothing was measured");
   }
 
-  void warn_of_values() {
-    const auto bare = std::ranges::count_if(kept_, [](const Slice* s) { return !s->has_rescale; });
-    if (bare > 0) {
-      warn("dicom-rescale", counted(static_cast<std::size_t>(bare), "slice") +
-                                " without RescaleSlope and RescaleIntercept: their stored values "
-                                "are taken as Hounsfield units");
+  void check_values() {
+    std::vector<std::string> bare;
+    for (const Slice* const slice : kept_) {
+      if (!slice->has_rescale) bare.push_back(name_of(*slice->source));
     }
+    if (bare.empty()) return;
+    const std::string what =
+        counted(bare.size(), "slice") + " without RescaleSlope and RescaleIntercept";
+    if (bare.size() < kept_.size()) {
+      fail(request_, what + ", which the others have: " + listed(bare));
+    }
+    warn("dicom-rescale", what + ": their stored values are taken as Hounsfield units");
   }
 
   const Stack& stack_;

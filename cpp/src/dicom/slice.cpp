@@ -160,9 +160,10 @@ std::string set_rescale(const Instance& instance, Slice& slice) {
   if (!text_in(instance, tag::kModalityLut).empty()) {
     return "a modality table (ModalityLUTSequence) instead of a slope, which lunart does not read";
   }
-  const std::string type = text_in(instance, tag::kRescaleType);
-  if (!type.empty() && type != "HU" && type != "US") {
-    return "RescaleType is " + in_quotes(type) + ": its values are no Hounsfield units";
+  const std::string type = lower(text_in(instance, tag::kRescaleType));
+  if (!type.empty() && type != "hu" && type != "us") {  // US: unspecified
+    return "RescaleType is " + in_quotes(text_in(instance, tag::kRescaleType)) +
+           ": its values are no Hounsfield units";
   }
   const bool has_slope = !text_in(instance, tag::kSlope).empty();
   const bool has_intercept = !text_in(instance, tag::kIntercept).empty();

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "io/dicom_start.hpp"
 #include "io/text.hpp"
 #include "lunart/error.hpp"
 #include "lunart/image.hpp"
@@ -15,17 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A folder and a zip may hold DICOM; a file is DICOM with "DICM" after a preamble, or when it
-// begins with an element of a first group.
+// A zip may hold DICOM.
 bool may_be_dicom(const fs::path& path) {
-  constexpr std::size_t kPreamble = 128;
-  std::array<char, kPreamble + 4> head{};
+  std::array<char, kDicomStart> head{};
   std::ifstream file(path, std::ios::binary);
   file.read(head.data(), head.size());
   const std::string_view text(head.data(), static_cast<std::size_t>(file.gcount()));
-  if (text.starts_with("PK")) return true;
-  if (text.size() < head.size()) return false;
-  return text.ends_with("DICM") || ((text[0] == 8 || text[0] == 2) && text[1] == 0 && text[3] == 0);
+  return text.starts_with("PK") || has_dicom_preamble(text) || begins_with_element(text);
 }
 
 }  // namespace

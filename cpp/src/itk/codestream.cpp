@@ -15,6 +15,8 @@ std::uint32_t big(Bytes stream, std::size_t at, std::size_t bytes) {
   return value;
 }
 
+constexpr unsigned char kScan = 0xDA;
+
 bool is_frame_header(unsigned char marker) {
   constexpr unsigned char kJpegLs = 0xF7;
   constexpr std::array<unsigned char, 3> kOthers{0xC4, 0xC8, 0xCC};  // tables, reserved
@@ -22,11 +24,20 @@ bool is_frame_header(unsigned char marker) {
          (marker >= 0xC0 && marker <= 0xCF && std::ranges::find(kOthers, marker) == kOthers.end());
 }
 
+// Of a version that GDCM does not know, over which it ends the program.
+bool is_odd_jfif(unsigned char marker, Bytes segment) {
+  constexpr unsigned char kApp0 = 0xE0;
+  constexpr std::array<unsigned char, 5> kJfif{'J', 'F', 'I', 'F', 0};
+  return marker == kApp0 && segment.size() > kJfif.size() &&
+         std::ranges::equal(segment.first(kJfif.size()), kJfif) && segment[kJfif.size()] != 1;
+}
+
 }  // namespace
 
 std::optional<CodestreamSize> jpeg_size(Bytes stream) {
   if (stream.size() < 2 || stream[0] != 0xFF || stream[1] != 0xD8) return std::nullopt;
   std::size_t at = 2;
+  std::optional<CodestreamSize> found;
   constexpr std::size_t kFrameHeader = 10;
   while (at + kFrameHeader <= stream.size() && stream[at] == 0xFF) {
     const unsigned char marker = stream[at + 1];
@@ -34,12 +45,14 @@ std::optional<CodestreamSize> jpeg_size(Bytes stream) {
       ++at;
       continue;
     }
+    if (marker == kScan) return found;
     if (is_frame_header(marker)) {
-      return CodestreamSize{.rows = big(stream, at + 5, 2),
-                            .cols = big(stream, at + 7, 2),
-                            .components = stream[at + 9],
-                            .bits = stream[at + 4]};
+      found = CodestreamSize{.rows = big(stream, at + 5, 2),
+                             .cols = big(stream, at + 7, 2),
+                             .components = stream[at + 9],
+                             .bits = stream[at + 4]};
     }
+    if (is_odd_jfif(marker, stream.subspan(at + 4))) return std::nullopt;
     at += 2 + std::max<std::size_t>(big(stream, at + 2, 2), 2);
   }
   return std::nullopt;

@@ -13,7 +13,8 @@ struct CodestreamSize {
 };
 
 // Of JPEG, JPEG-LS (frame header) and JPEG 2000 (SIZ), with or without its JP2 box; nothing when
-// none is found.
+// none is found, and when a JPEG's segments do not follow one another up to its picture: GDCM ends
+// the program (assert) over such.
 [[nodiscard]] std::optional<CodestreamSize> jpeg_size(std::span<const unsigned char> stream);
 [[nodiscard]] std::optional<CodestreamSize> jpeg2000_size(std::span<const unsigned char> stream);
 

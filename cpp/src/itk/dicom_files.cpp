@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <fstream>
+#include <string_view>
 #include <system_error>
 
+#include "io/dicom_start.hpp"
 #include "io/input_file.hpp"
 #include "io/text.hpp"
 #include "lunart/error.hpp"
@@ -63,11 +64,13 @@ class One final : public DicomFiles {
   std::vector<std::string> names_;
 };
 
+// A DICOM file's preamble may hold anything, also this.
 bool begins_as_zip(const fs::path& path) {
-  std::array<char, 2> head{};
+  std::array<char, kDicomStart> head{};
   std::ifstream file(path, std::ios::binary);
   file.read(head.data(), head.size());
-  return std::memcmp(head.data(), "PK", head.size()) == 0;
+  const std::string_view text(head.data(), static_cast<std::size_t>(file.gcount()));
+  return text.starts_with("PK") && !has_dicom_preamble(text);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "itk/dicom_pixels.hpp"
 
 #include <gdcmImage.h>
-#include <gdcmReader.h>
 #include <gdcmSequenceOfFragments.h>
+#include <gdcmTrace.h>
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,6 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -20,6 +19,7 @@
 #include "io/text.hpp"
 #include "itk/codestream.hpp"
 #include "itk/dicom_walk.hpp"
+#include "itk/rle.hpp"
 #include "lunart/error.hpp"
 
 namespace lunart {
@@ -54,23 +54,31 @@ struct PixelLayout {
   [[nodiscard]] std::size_t bytes() const { return std::size_t{rows} * cols * (allocated / 8U); }
 };
 
-std::optional<std::uint16_t> short_in(const gdcm::DataSet& data, std::uint32_t tag) {
-  if (!data.FindDataElement(gdcm::Tag(tag))) return std::nullopt;
-  const gdcm::ByteValue* const value = data.GetDataElement(gdcm::Tag(tag)).GetByteValue();
-  if (value == nullptr || value->GetLength() < sizeof(std::uint16_t)) return std::nullopt;
-  std::uint16_t number = 0;
-  std::memcpy(&number, value->GetPointer(), sizeof(number));
-  return number;
+constexpr std::string_view kRle = "1.2.840.10008.1.2.5";
+constexpr std::uint32_t kFrames = 0x00280008;
+// Elements that lay out the pixels.
+constexpr std::array<std::uint32_t, 7> kLayout{kFrames,    0x00280010, 0x00280011, 0x00280100,
+                                               0x00280101, 0x00280102, 0x00280103};
+
+std::optional<std::uint16_t> short_in(const DicomLayout& file, std::uint32_t tag) {
+  const auto found = file.values.find(tag);
+  if (found == file.values.end() || found->second.bytes.size() < sizeof(std::uint16_t)) {
+    return std::nullopt;
+  }
+  const auto byte = [&](std::size_t i) {
+    return static_cast<unsigned char>(found->second.bytes[file.is_big_endian ? 1 - i : i]);
+  };
+  return static_cast<std::uint16_t>(byte(0) | byte(1) << 8U);
 }
 
-PixelLayout layout_of(const gdcm::DataSet& data, const std::string& name) {
+PixelLayout layout_of(const DicomLayout& file, const std::string& name) {
   PixelLayout out;
-  out.rows = short_in(data, 0x00280010).value_or(0);
-  out.cols = short_in(data, 0x00280011).value_or(0);
-  out.allocated = short_in(data, 0x00280100).value_or(0);
-  out.stored = short_in(data, 0x00280101).value_or(out.allocated);
-  out.high = short_in(data, 0x00280102).value_or(static_cast<std::uint16_t>(out.stored - 1));
-  out.is_signed = short_in(data, 0x00280103).value_or(0) == 0 ? 0 : 1;
+  out.rows = short_in(file, 0x00280010).value_or(0);
+  out.cols = short_in(file, 0x00280011).value_or(0);
+  out.allocated = short_in(file, 0x00280100).value_or(0);
+  out.stored = short_in(file, 0x00280101).value_or(out.allocated);
+  out.high = short_in(file, 0x00280102).value_or(static_cast<std::uint16_t>(out.stored - 1));
+  out.is_signed = short_in(file, 0x00280103).value_or(0) == 0 ? 0 : 1;
   const bool has_size = out.allocated == 8 || out.allocated == 16 || out.allocated == 32;
   if (!has_size || out.stored < 1 || out.stored > out.allocated || out.high + 1 < out.stored ||
       out.high >= out.allocated || out.rows == 0 || out.cols == 0) {
@@ -137,14 +145,66 @@ std::vector<char> sliced(std::istream& stream, const DicomLayout& file, const Pi
   return bytes;
 }
 
+std::size_t frames_in(const DicomLayout& file) {
+  const auto found = file.values.find(kFrames);
+  if (found == file.values.end()) return 1;
+  const auto count = integer_of(trimmed(found->second.bytes)).value_or(1);
+  return count < 1 ? 1 : static_cast<std::size_t>(count);
+}
+
+std::vector<char> bytes_of(std::istream& stream, const DicomFragment& fragment,
+                           const std::string& name) {
+  std::vector<char> bytes(fragment.length);
+  stream.clear();
+  stream.seekg(static_cast<std::streamoff>(fragment.at));
+  stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!stream) fail(name, "is cut within its pixels");
+  return bytes;
+}
+
+// Where frames begin, in bytes from the first fragment's item; empty when the file does not say.
+std::vector<std::uint64_t> offsets_of(std::istream& stream, const DicomLayout& file,
+                                      std::size_t frames, const std::string& name) {
+  constexpr std::size_t kBytes = 4;
+  if (file.fragments.front().length != frames * kBytes) return {};
+  const std::vector<char> table = bytes_of(stream, file.fragments.front(), name);
+  std::vector<std::uint64_t> offsets(frames);
+  for (std::size_t i = 0; i < frames * kBytes; ++i) {
+    offsets[i / kBytes] |= std::uint64_t{static_cast<unsigned char>(table[i])} << 8 * (i % kBytes);
+  }
+  return offsets;
+}
+
+// A frame's own fragments.
+std::vector<DicomFragment> fragments_of(std::istream& stream, const DicomLayout& file,
+                                        std::size_t frame, const std::string& name) {
+  if (file.fragments.size() < 2) {
+    fail(name, "holds no compressed pixels, though its transfer syntax is of such");
+  }
+  const std::vector<DicomFragment> all(file.fragments.begin() + 1, file.fragments.end());
+  const std::size_t frames = frames_in(file);
+  if (frames == 1) return all;
+  if (all.size() == frames && frame < frames) return {all[frame]};
+  const std::vector<std::uint64_t> offsets = offsets_of(stream, file, frames, name);
+  std::vector<DicomFragment> own;
+  for (const DicomFragment& fragment : all) {
+    const std::uint64_t offset = fragment.at - all.front().at;
+    const bool is_own = frame < offsets.size() && offset >= offsets[frame] &&
+                        (frame + 1 == offsets.size() || offset < offsets[frame + 1]);
+    if (is_own) own.push_back(fragment);
+  }
+  if (own.empty()) {
+    fail(name, "holds " + std::to_string(frames) + " compressed frames in " +
+                   std::to_string(all.size()) + " fragments, without saying where each begins");
+  }
+  return own;
+}
+
 // Decoders believe the codestream, not the tags.
-void require_same_size(const gdcm::SequenceOfFragments& fragments, const Syntax& syntax,
+void require_same_size(std::span<const char> codestream, const Syntax& syntax,
                        const PixelLayout& layout, const std::string& name) {
-  constexpr std::string_view kRle = "1.2.840.10008.1.2.5";
-  if (syntax.uid == kRle) return;  // has no size of its own
-  std::vector<char> whole(fragments.ComputeByteLength());
-  if (!fragments.GetBuffer(whole.data(), whole.size())) fail(name, "its pixels are damaged");
-  const std::span stream(reinterpret_cast<const unsigned char*>(whole.data()), whole.size());
+  const std::span stream(reinterpret_cast<const unsigned char*>(codestream.data()),
+                         codestream.size());
   const auto size =
       syntax.name.starts_with("JPEG 2000") ? jpeg2000_size(stream) : jpeg_size(stream);
   if (!size) fail(name, "its " + std::string(syntax.name) + " pixels are damaged");
@@ -158,45 +218,17 @@ void require_same_size(const gdcm::SequenceOfFragments& fragments, const Syntax&
   }
 }
 
-gdcm::DataElement pixel_element(const gdcm::DataSet& data, const std::string& name) {
-  const gdcm::Tag tag(0x7fe0, 0x0010);
-  if (!data.FindDataElement(tag)) fail(name, "holds no pixels (PixelData)");
-  return data.GetDataElement(tag);
-}
-
-std::size_t frames_in(const gdcm::DataSet& data) {
-  const gdcm::Tag tag(0x0028, 0x0008);
-  if (!data.FindDataElement(tag)) return 1;
-  const gdcm::ByteValue* const value = data.GetDataElement(tag).GetByteValue();
-  if (value == nullptr) return 1;
-  const auto count = integer_of(trimmed({value->GetPointer(), value->GetLength()})).value_or(1);
-  return count < 1 ? 1 : static_cast<std::size_t>(count);
-}
-
-// A frame's own fragments, as an element of one frame.
-gdcm::DataElement codestream_of(const gdcm::DataSet& data, std::size_t frame,
-                                const std::string& name) {
-  gdcm::DataElement element = pixel_element(data, name);
-  const gdcm::SequenceOfFragments* const all = element.GetSequenceOfFragments();
-  const std::size_t count = all == nullptr ? 0 : all->GetNumberOfFragments();
-  if (count == 0) fail(name, "holds no compressed pixels, though its transfer syntax is of such");
-  const std::size_t frames = frames_in(data);
-  if (frames == 1) return element;
-  if (count != frames || frame >= count) {
-    fail(name, "holds " + std::to_string(frames) + " compressed frames in " +
-                   std::to_string(count) + " fragments, which lunart does not read");
-  }
+std::vector<char> decoded_by_gdcm(std::span<const char> codestream, const Syntax& syntax,
+                                  const PixelLayout& layout, const std::string& name) {
+  require_same_size(codestream, syntax, layout, name);
+  gdcm::Fragment fragment;
+  fragment.SetByteValue(codestream.data(), static_cast<std::uint32_t>(codestream.size()));
   const gdcm::SmartPointer<gdcm::SequenceOfFragments> one = new gdcm::SequenceOfFragments;
-  one->AddFragment(all->GetFragment(frame));
-  gdcm::DataElement alone(element.GetTag());
-  alone.SetVR(gdcm::VR::OB);
-  alone.SetValue(*one);
-  return alone;
-}
+  one->AddFragment(fragment);
+  gdcm::DataElement element(gdcm::Tag(0x7fe0, 0x0010));
+  element.SetVR(gdcm::VR::OB);
+  element.SetValue(*one);
 
-std::vector<char> decoded(const gdcm::DataElement& element, const Syntax& syntax,
-                          const PixelLayout& layout, const std::string& name) {
-  require_same_size(*element.GetSequenceOfFragments(), syntax, layout, name);
   gdcm::Image image;
   image.SetNumberOfDimensions(2);
   image.SetDimension(0, layout.cols);
@@ -214,15 +246,28 @@ std::vector<char> decoded(const gdcm::DataElement& element, const Syntax& syntax
   return bytes;
 }
 
-// The elements that lay out the pixels, and of compressed ones everything.
-bool read_with(gdcm::Reader& reader, bool is_plain) {
-  if (!is_plain) return reader.Read();
-  std::set<gdcm::Tag> wanted;
-  for (const std::uint32_t tag :
-       {0x00280010U, 0x00280011U, 0x00280100U, 0x00280101U, 0x00280102U, 0x00280103U}) {
-    wanted.insert(gdcm::Tag(tag));
+std::vector<char> decoded(std::span<const char> codestream, const Syntax& syntax,
+                          const PixelLayout& layout, const std::string& name) {
+  std::vector<char> bytes;
+  if (syntax.uid == kRle) {
+    auto unpacked =
+        unpacked_rle(codestream, std::size_t{layout.rows} * layout.cols, layout.allocated / 8U);
+    if (!unpacked) fail(name, "its RLE lossless pixels are damaged");
+    bytes = *std::move(unpacked);
+  } else {
+    bytes = decoded_by_gdcm(codestream, syntax, layout, name);
   }
-  return reader.ReadSelectedTags(wanted);
+  with_type(layout, [&]<class T>(T) {  // JPEG-LS has no sign
+    clean_bits(std::span(reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)), layout);
+  });
+  return bytes;
+}
+
+// GDCM writes to standard error unless it is told not to.
+void silence_gdcm() {
+  gdcm::Trace::DebugOff();
+  gdcm::Trace::WarningOff();
+  gdcm::Trace::ErrorOff();
 }
 
 // Runs `work`; what GDCM throws becomes Errc::scan.
@@ -245,11 +290,10 @@ struct PixelFile::Impl {
   DicomLayout file;
   const Syntax* syntax{};  // null: not compressed
   PixelLayout layout;
-  gdcm::Reader reader;
 
   void open() {
     if (auto inflated = inflated_copy(*stream, name)) stream = std::move(inflated);
-    file = walk_dicom(*stream, name, WalkTo::end);
+    file = walk_dicom(*stream, name, WalkTo::end, kLayout);
     if (file.pixels_at == 0) fail(name, "holds no pixels (PixelData)");
     const bool is_plain = std::ranges::find(kPlain, file.syntax) != kPlain.end();
     const auto* const known = std::ranges::find(kDecoded, file.syntax, &Syntax::uid);
@@ -258,15 +302,18 @@ struct PixelFile::Impl {
                      ", which lunart does not read; convert it, e.g. with gdcmconv --raw");
     }
     if (!is_plain) syntax = known;
-    reader.SetStream(*stream);
-    if (!read_with(reader, is_plain)) fail(name, "GDCM cannot read it");
-    layout = layout_of(reader.GetFile().GetDataSet(), name);
+    layout = layout_of(file, name);
   }
 
   std::vector<char> bytes(std::size_t frame) {
     if (syntax == nullptr) return sliced(*stream, file, layout, frame, name);
-    const gdcm::DataSet& data = reader.GetFile().GetDataSet();
-    return decoded(codestream_of(data, frame, name), *syntax, layout, name);
+    std::vector<char> codestream;
+    for (const DicomFragment& fragment : fragments_of(*stream, file, frame, name)) {
+      const std::vector<char> piece = bytes_of(*stream, fragment, name);
+      codestream.insert(codestream.end(), piece.begin(), piece.end());
+    }
+    silence_gdcm();
+    return decoded(codestream, *syntax, layout, name);
   }
 };
 
@@ -274,7 +321,7 @@ PixelFile::PixelFile(std::unique_ptr<std::istream> stream, std::string name)
     : impl_(std::make_unique<Impl>()) {
   impl_->stream = std::move(stream);
   impl_->name = std::move(name);
-  with_gdcm_errors(impl_->name, [&] { impl_->open(); });
+  impl_->open();
 }
 
 PixelFile::~PixelFile() = default;

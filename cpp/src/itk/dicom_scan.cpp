@@ -27,7 +27,6 @@ struct Found {
 };
 
 Found find(const fs::path& path, const Tick& tick) {
-  silence_gdcm();
   Found found{.files = open_dicom_files(path), .instances = {}, .file_of = {}, .damaged = {}};
   const std::vector<std::string>& names = found.files->names();
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -1,4 +1,4 @@
-// A DICOM file's tags as the rules of dicom/series.hpp want them, by GDCM.
+// A DICOM file's tags as the rules of dicom/series.hpp want them.
 #pragma once
 
 #include <istream>
@@ -12,8 +12,5 @@ namespace lunart {
 // One of a plain file, one a frame of an enhanced one; none of a file of another kind and of a
 // DICOMDIR. `file` is for messages. Throws Errc::scan for a damaged one.
 [[nodiscard]] std::vector<dicom::Instance> read_tags(std::istream& stream, const std::string& file);
-
-// GDCM writes to standard error unless it is told not to.
-void silence_gdcm();
 
 }  // namespace lunart

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <string_view>
-#include <vector>
+#include <utility>
 
+#include "io/dicom_start.hpp"
 #include "io/text.hpp"
 #include "lunart/error.hpp"
 
@@ -18,6 +20,13 @@ namespace {
 constexpr std::uint64_t kPreamble = 128;
 constexpr int kDeepest = 32;  // sequences in sequences; a standard's object has about ten
 constexpr std::uint32_t kPixelData = 0x7FE00010;
+constexpr std::uint32_t kShared = 0x52009229;    // SharedFunctionalGroupsSequence
+constexpr std::uint32_t kPerFrame = 0x52009230;  // PerFrameFunctionalGroupsSequence
+constexpr std::size_t kMostFrames = std::size_t{1} << 18U;
+constexpr std::uint32_t kMostValue =
+    4096;  // of one that is kept; a longer one is hostile or no text
+constexpr std::array kSequence{'S', 'Q'};
+constexpr std::array kUnknown{'U', 'N'};
 constexpr std::uint32_t kItem = 0xFFFEE000;
 constexpr std::uint32_t kItemEnd = 0xFFFEE00D;
 constexpr std::uint32_t kSequenceEnd = 0xFFFEE0DD;
@@ -32,9 +41,17 @@ struct Element {
   std::uint32_t length{};
 };
 
+// Where an item's elements go: nowhere, itself the wanted ones, or, of an item of functional
+// groups, those of the first item of each group.
+struct Keep {
+  DicomValues* into{};
+  bool is_groups{};
+};
+
 class Walk {
  public:
-  Walk(std::istream& stream, std::string name) : stream_(stream), name_(std::move(name)) {
+  Walk(std::istream& stream, std::string name, std::span<const std::uint32_t> wanted)
+      : stream_(stream), name_(std::move(name)), wanted_(wanted) {
     // Only as far as a member must be inflated: the end is found by reading on, not by asking.
     stream_.clear();
   }
@@ -57,7 +74,7 @@ class Walk {
       layout_.is_big_endian = big_ = layout_.syntax == kBigEndian;
     }
     data_set(to);
-    return layout_;
+    return std::move(layout_);
   }
 
  private:
@@ -155,35 +172,65 @@ class Walk {
   }
 
   void data_set(WalkTo to) {
-    std::uint32_t last = 0;
     while (!at_end()) {
       const Element e = element();
-      if (e.tag < last) fail("its elements are not in order: damaged");
-      last = e.tag;
       if (e.tag == kPixelData) {
         layout_.pixels_at = at();
         layout_.pixels_length = e.length;
         if (to == WalkTo::end) pixels(e);
         return;
       }
-      if (e.tag > kPixelData) return;
-      value(e, 0);
+      const bool is_padding = e.tag == 0 && e.length == 0;  // zeros after the last element
+      if (e.tag > kPixelData || is_padding) return;
+      if (e.tag == kShared && is_sequence(e)) {
+        sequence(e, 0, [&](std::size_t n) {
+          return n == 0 ? Keep{.into = &layout_.shared, .is_groups = true} : Keep{};
+        });
+      } else if (e.tag == kPerFrame && is_sequence(e)) {
+        sequence(e, 0, [&](std::size_t n) {
+          if (n >= kMostFrames) fail("has more than " + std::to_string(kMostFrames) + " frames");
+          return Keep{.into = &layout_.frames.emplace_back(), .is_groups = true};
+        });
+      } else {
+        value(e, 0, {.into = &layout_.values, .is_groups = false});
+      }
     }
   }
 
-  void value(const Element& e, int depth) {
-    const bool is_sequence = e.vr == std::array{'S', 'Q'};
-    if (e.length == kUndefinedLength) {
-      // Of unknown content (UN) it is implicit, whatever surrounds it (PS3.5, 6.2.2).
-      const bool was_explicit = explicit_;
-      if (e.vr == std::array{'U', 'N'}) explicit_ = false;
-      items(depth + 1, std::nullopt);
-      explicit_ = was_explicit;
-    } else if (is_sequence || (!explicit_ && begins_with_item(e.length))) {
-      items(depth + 1, at() + e.length);
+  void value(const Element& e, int depth, const Keep& keep) {
+    const bool is_kept = keep.into != nullptr && !keep.is_groups &&
+                         std::ranges::find(wanted_, e.tag) != wanted_.end();
+    if (is_sequence(e)) {
+      const std::size_t count = sequence(e, depth, [&](std::size_t n) {
+        return n == 0 && keep.is_groups ? Keep{.into = keep.into, .is_groups = false} : Keep{};
+      });
+      if (is_kept) (*keep.into)[e.tag] = {.vr = kSequence, .bytes = count > 0 ? "sequence" : ""};
+    } else if (is_kept) {
+      std::string bytes(std::min(e.length, kMostValue), '\0');
+      stream_.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+      if (!stream_) cut();
+      skip(e.length - bytes.size());
+      (*keep.into)[e.tag] = {.vr = e.vr, .bytes = std::move(bytes)};
     } else {
       skip(e.length);
     }
+  }
+
+  bool is_sequence(const Element& e) {
+    return e.length == kUndefinedLength || e.vr == kSequence ||
+           (!explicit_ && begins_with_item(e.length));
+  }
+
+  // Its number of items; `keep_of` says for each what is kept.
+  template <class KeepOf>
+  std::size_t sequence(const Element& e, int depth, const KeepOf& keep_of) {
+    if (e.length != kUndefinedLength) return items(depth + 1, at() + e.length, keep_of);
+    // Of unknown content (UN) it is implicit, whatever surrounds it (PS3.5, 6.2.2).
+    const bool was_explicit = explicit_;
+    if (e.vr == kUnknown) explicit_ = false;
+    const std::size_t count = items(depth + 1, std::nullopt, keep_of);
+    explicit_ = was_explicit;
+    return count;
   }
 
   bool begins_with_item(std::uint32_t length) {
@@ -197,22 +244,26 @@ class Walk {
   }
 
   // To `end`, or to the delimiter.
-  void items(int depth, std::optional<std::uint64_t> end) {
+  template <class KeepOf>
+  std::size_t items(int depth, std::optional<std::uint64_t> end, const KeepOf& keep_of) {
     if (depth > kDeepest) fail("its sequences are nested more than " + std::to_string(kDeepest));
+    std::size_t count = 0;
     while (!end || at() < *end) {
       const Element item = element();
-      if (item.tag == kSequenceEnd && !end) return;
+      if (item.tag == kSequenceEnd && !end) return count;
       if (item.tag != kItem) fail("a sequence holds something else than items: damaged");
+      const Keep keep = keep_of(count++);
       std::optional<std::uint64_t> item_end;
       if (item.length != kUndefinedLength) item_end = at() + item.length;
       while (!item_end || at() < *item_end) {
         const Element e = element();
         if (e.tag == kItemEnd && !item_end) break;
-        value(e, depth);
+        value(e, depth, keep);
       }
       if (item_end && at() != *item_end) cut();
     }
     if (end && at() != *end) cut();
+    return count;
   }
 
   void pixels(const Element& e) {
@@ -226,12 +277,14 @@ class Walk {
       if (item.tag != kItem || item.length == kUndefinedLength) {
         fail("its compressed pixels are damaged");
       }
+      layout_.fragments.push_back({.at = at(), .length = item.length});
       skip(item.length);
     }
   }
 
   std::istream& stream_;
   std::string name_;
+  std::span<const std::uint32_t> wanted_;
   bool explicit_{true};
   bool big_{};
   DicomLayout layout_;
@@ -274,15 +327,13 @@ std::string inflated(std::istream& stream, const std::string& name) {
 }  // namespace
 
 bool begins_as_dicom(std::istream& stream) {
-  std::array<char, kPreamble + 4> head{};
+  std::array<char, kDicomStart> head{};
   stream.seekg(0);
   stream.read(head.data(), head.size());
-  const bool is_whole = static_cast<bool>(stream);
+  const std::string_view text(head.data(), static_cast<std::size_t>(stream.gcount()));
   stream.clear();
   stream.seekg(0);
-  if (!is_whole) return false;
-  if (std::memcmp(head.data() + kPreamble, "DICM", 4) == 0) return true;
-  return (head[0] == 8 || head[0] == 2) && head[1] == 0 && head[3] == 0;
+  return has_dicom_preamble(text) || begins_with_element(text);
 }
 
 std::unique_ptr<std::istream> inflated_copy(std::istream& stream, const std::string& name) {
@@ -314,8 +365,9 @@ std::unique_ptr<std::istream> inflated_copy(std::istream& stream, const std::str
   return std::make_unique<std::istringstream>(head + meta + inflated(stream, name));
 }
 
-DicomLayout walk_dicom(std::istream& stream, const std::string& name, WalkTo to) {
-  DicomLayout layout = Walk(stream, name).run(to);
+DicomLayout walk_dicom(std::istream& stream, const std::string& name, WalkTo to,
+                       std::span<const std::uint32_t> wanted) {
+  DicomLayout layout = Walk(stream, name, wanted).run(to);
   stream.clear();
   stream.seekg(0);
   return layout;

@@ -114,6 +114,10 @@ class Zip final : public DicomFiles {
       if (!text.ends_with('/')) members_.emplace_back(text, i);
     }
     std::ranges::sort(members_);
+    // Of one name several times the last counts, as where it is unpacked.
+    const auto same = std::ranges::unique(members_.rbegin(), members_.rend(), {},
+                                          [](const auto& m) -> const auto& { return m.first; });
+    members_.erase(members_.begin(), same.begin().base());
     for (const auto& [member, index] : members_) names_.push_back(member);
   }
 

@@ -25,7 +25,7 @@ from lunart import _core
 from lunart.errors import ScanError
 from lunart.reading.choices import Choices
 from lunart.reading.files import Files
-from lunart.reading.found import Found, Progress, find
+from lunart.reading.found import Found, Progress, find, printable
 from lunart.reading.pixels import PixelFile, Pixels
 from lunart.reading.tags import plain
 
@@ -121,9 +121,12 @@ class Series:
         return volume.finish()
 
     def _source(self, number: int) -> SourceSlice:
-        instance = self._found.instances[number]
+        found = self._found
         return SourceSlice(
-            self._found.files, instance.file, instance.frame, self._found.sop_uids[number]
+            found.files,
+            found.names[number],
+            found.instances[number].frame,
+            found.sop_uids[number],
         )
 
 
@@ -149,7 +152,7 @@ def open_series(
     try:
         plan = _core.dicom_plan(
             found.instances,
-            source=os.fspath(path),
+            source=printable(path),
             series=series_uid or how.series_uid or "",
             on_gap=how.on_gap,
             on_tilt=how.on_tilt,
@@ -188,7 +191,9 @@ class _Frames:
         if self._file is None or slice_.name != self._name:
             self._close()
             self._stream = slice_.open()
-            self._file = PixelFile(self._stream, f"{self._path}: {slice_.name}", self._pixels)
+            self._file = PixelFile(
+                self._stream, printable(f"{self._path}: {slice_.name}"), self._pixels
+            )
             self._name = slice_.name
         return self._file.frame(slice_.frame)
 

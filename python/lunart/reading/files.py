@@ -39,12 +39,19 @@ def files_of(path: Path) -> Files:
         if stat.S_ISDIR(mode):
             return _Folder(path)
         if stat.S_ISREG(mode):
-            return _Zip(path) if zipfile.is_zipfile(path) else _One(path)
+            return _Zip(path) if _begins_as_zip(path) else _One(path)
     except FileNotFoundError:
         raise ScanError(f"{path}: no such file or folder") from None
     except OSError as error:
         raise ScanError(f"{path}: cannot be read ({error.strerror})") from error
     raise ScanError(f"{path}: is neither a file nor a folder")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    """A DICOM file's preamble may hold anything, also this."""
+    with path.open("rb") as file:
+        head = file.read(132)
+    return head[:2] == b"PK" and head[128:] != b"DICM"
 
 
 class _Folder:
@@ -56,9 +63,8 @@ class _Folder:
             raise ScanError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
         # Links to folders are not followed: they may lead in circles.
-        for place, folders, names in os.walk(path, onerror=refuse):
-            folders.sort()
-            for name in sorted(names):
+        for place, _, names in os.walk(path, onerror=refuse):
+            for name in names:
                 file = Path(place, name)
                 if file.is_file():
                     self.names.append(str(file.relative_to(path)))
@@ -66,6 +72,7 @@ class _Folder:
                 raise ScanError(
                     f"{path}: holds more than {_MOST_FILES} files; name a smaller folder"
                 )
+        self.names.sort(key=os.fsencode)
 
     def open(self, name: str) -> BinaryIO:
         return _opened(self._path / name)
@@ -93,6 +100,7 @@ class _Zip:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
             raise ScanError(f"{path}: is no zip archive, or a damaged one ({error})") from error
+        # Of one name several times the last counts, as where it is unpacked.
         self._members = {m.filename: m for m in self._archive.infolist() if not m.is_dir()}
         self.names = sorted(self._members)
         if len(self.names) > _MOST_FILES:

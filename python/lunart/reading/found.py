@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,14 @@ Progress = Callable[[str, int, int], object]
 
 @dataclass
 class Found:
-    """``sop_uids`` runs alongside ``instances``. ``damaged``: a sentence a file."""
+    """``names`` (of files) and ``sop_uids`` run alongside ``instances``. ``damaged``: a sentence
+    a file.
+    """
 
     path: Path
     files: Files
     instances: list[_core.DicomInstance] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     sop_uids: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
@@ -47,20 +51,26 @@ def find(path: Path, progress: Progress | None = None) -> Found:
     return found
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """Names of files need not be text; the core's messages show such bytes likewise."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def _read(name: str, found: Found) -> None:
     stream = found.files.open(name)
     try:
         data = dataset_of(plain(stream), whole=False)
-        instances = list(instances_of(name, data))
+        instances = list(instances_of(printable(name), data))
     except NotDicomError:
         return
     except ScanError as error:
         found.damaged.append(str(error))
         return
     except Exception as error:  # pydicom: any of a dozen for a damaged file
-        found.damaged.append(f"{name!r}: {type(error).__name__}: {error}"[:200])
+        found.damaged.append(f"{printable(name)!r}: {type(error).__name__}: {error}"[:200])
         return
     finally:
         stream.close()
     found.instances.extend(instances)
+    found.names.extend([name] * len(instances))
     found.sop_uids.extend([sop_instance_uid(data)] * len(instances))

@@ -147,11 +147,13 @@ class PixelFile:
             )
         sign = "i" if layout.PixelRepresentation else "u"
         array = np.frombuffer(content, f"{order}{sign}{size}").astype(f"={sign}{size}", copy=False)
-        above = layout.BitsAllocated - 1 - layout.HighBit
-        below = layout.BitsAllocated - layout.BitsStored
-        if below:  # what other programs keep in the unused bits goes, the sign is extended
-            array = np.right_shift(np.left_shift(array, above), below)
-        return array.reshape(layout.Rows, layout.Columns)
+        return self._cleaned(array).reshape(layout.Rows, layout.Columns)
+
+    def _cleaned(self, array: NDArray[Any]) -> NDArray[Any]:
+        """What other programs keep in the unused bits goes, the sign is extended."""
+        above = self._layout.BitsAllocated - 1 - self._layout.HighBit
+        below = self._layout.BitsAllocated - self._layout.BitsStored
+        return np.right_shift(np.left_shift(array, above), below) if below else array
 
     def _decoded(self, number: int, at: int) -> NDArray[Any]:
         layout = self._layout
@@ -169,9 +171,10 @@ class PixelFile:
             raise ScanError(
                 f"{self._name}: its {DECODED[self._syntax]} pixels cannot be decoded ({reason[0]})"
             ) from error
-        if array.shape != (layout.Rows, layout.Columns) or array.dtype.kind not in "iu":
+        expected = f"{'i' if layout.PixelRepresentation else 'u'}{layout.BitsAllocated // 8}"
+        if array.shape != (layout.Rows, layout.Columns) or array.dtype != np.dtype(expected):
             raise ScanError(
-                f"{self._name}: its {DECODED[self._syntax]} pixels are {array.shape[::-1]}, not "
-                f"{layout.Columns} x {layout.Rows}"
+                f"{self._name}: its {DECODED[self._syntax]} pixels are {array.shape[::-1]} "
+                f"{array.dtype}, not {layout.Columns} x {layout.Rows} {np.dtype(expected)}"
             )
-        return array
+        return self._cleaned(array)

@@ -116,8 +116,11 @@ def _grouped(groups: Dataset) -> dict[int, str | bytes]:
 
 
 def _looks_bare(head: bytes) -> bool:
-    """A data set without preamble begins with an element of group 8 (or 2)."""
-    return len(head) == 132 and head[:2] in (b"\x08\0", b"\x02\0") and head[3] == 0
+    """A data set without preamble begins with an element of group 8 (or 2), as in
+    ``cpp/src/io/dicom_start.hpp``."""
+    if len(head) != 132 or head[:2] not in (b"\x08\0", b"\x02\0") or head[3]:
+        return False
+    return (head[4:6].isalpha() and head[4:6].isupper()) or not any(head[5:8])
 
 
 def _text(data: Dataset, tag: int) -> bytes:
@@ -129,15 +132,15 @@ def _text(data: Dataset, tag: int) -> bytes:
         many = value if isinstance(value, list | pydicom.multival.MultiValue) else [value]
         return b"\\".join(str("" if v is None else v).encode() for v in many)
     value = element.value or b""
-    kind = element.VR or dictionary_VR(tag)
+    kind = dictionary_VR(tag) if element.VR in (None, "UN") else element.VR
     if kind == "SQ":
-        return b"sequence"
+        return b"sequence" if value else b""
     if kind in _BINARY:
         order = "<" if element.is_little_endian else ">"
         size = struct.calcsize(_BINARY[kind])
         count = min(len(value) // size, 16)
         numbers = struct.unpack_from(f"{order}{count}{_BINARY[kind]}", value)
-        return b"\\".join(str(number).encode() for number in numbers)
+        return b"\\".join(str(number).removesuffix(".0").encode() for number in numbers)
     return bytes(value[:_MOST_TEXT])
 
 
