@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lunart.data.masks import Mask
 from lunart.evaluation.findings import ScanTruth
-from lunart.runner import SimpleItkImage
+from lunart.reading.arrays import SimpleItkImage
 
 
 @dataclass(frozen=True)
