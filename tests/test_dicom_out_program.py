@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +230,20 @@ def test_a_failure_half_way_leaves_nothing(
     monkeypatch.setattr(write, "captures", full)
 
     assert main([str(result), str(folder), "-o", str(tmp_path / "out")]) == 7
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, folder: Path, result: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # as a disk of 4 kB
+    try:
+        error = fails([result, folder, "-o", tmp_path / "out"], 7, capsys)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert os.strerror(errno.EFBIG) in error
     assert names(tmp_path) == []
 
 

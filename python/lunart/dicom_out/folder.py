@@ -76,6 +76,16 @@ def written_whole(output: Path, *, replace: bool) -> Iterator[Path]:
     except BrokenPipeError:
         raise  # whoever read our progress left: no fault of the folder
     except OSError as error:
-        raise OutputError(f"{output} cannot be written ({error.strerror})") from error
+        raise OutputError(f"{output} cannot be written ({_reason(error)})") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words. pydicom raises its own in their place, with an element's value in it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__
+    return "writing failed"
