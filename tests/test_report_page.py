@@ -14,6 +14,8 @@ from browser import axe, chromium, page
 from lunart import _core
 from lunart.report.contents import MOST_PICTURES, contents_of, drawn
 from lunart.report.page import decimals, probability, render
+from lunart.report.places import Lungs
+from lunart.report.sampling import coarse
 from lunart.report.strip import strip
 from lunart.result import Result
 from planted import OBLIQUE, Found, result_json, scan_of_balls, write_result
@@ -77,6 +79,21 @@ def test_places_are_said_in_words(tmp_path, thorax):
     assert "left lung, upper third, back, peripheral" not in text  # in front of the ball is air too
     assert "left lung, upper third, back, central" in text
     assert "right lung, middle third, front" in text or "right lung, lower third, front" in text
+
+
+def test_what_lies_far_from_the_lungs_is_in_none(thorax):
+    lungs = Lungs.find(*coarse(thorax[0]))
+    assert lungs is not None
+    for xyz in ((-80.0, 130.0, 0.0), (-175.0, 0.0, 0.0), (-80.0, 0.0, -160.0), (-500.0, 0.0, 0.0)):
+        assert "outside the lungs" in str(lungs.place(xyz))
+    for xyz in ((-80.0, 95.0, 0.0), (-145.0, 0.0, 0.0), (-80.0, 0.0, -135.0)):
+        assert str(lungs.place(xyz)).startswith("right lung")
+    assert str(lungs.place((0.0, 0.0, 0.0))).startswith("between the lungs")
+
+
+def test_a_threshold_is_said_as_it_was_set(tmp_path, thorax):
+    text = " ".join(Seen(report(tmp_path, thorax[0], [], threshold=0.9999)).text)
+    assert "above the threshold of 0.9999" in text
 
 
 def test_everything_is_inside_the_file(tmp_path, thorax):

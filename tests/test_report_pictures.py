@@ -176,6 +176,19 @@ def test_the_overview_marks_each_finding_where_the_chest_shows_it(direction):
     )
 
 
+def test_the_overview_of_a_thin_slab_has_room_for_its_letters():
+    air = np.full((6, 100, 100), LUNG_HU, np.int16)
+    straight = (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    geometry = _core.Geometry(
+        shape_irc=air.shape, spacing_mm=(1, 1, 2.5), origin_mm=(0, 0, 0), direction=straight
+    )
+    slab = _core.scan_from_array(air, geometry, "1.2.3", "")
+    seen = overview(slab, [])
+    assert min(seen.rgb.shape[:2]) >= 160
+    black = (seen.rgb == drawing.NOTHING).all(axis=-1)
+    assert 0.2 < 1 - black.mean() < 0.65
+
+
 def test_a_scan_is_said_to_be_oblique_when_it_is():
     for direction in STRAIGHT:
         placed = Placed.of(scan_of_balls(direction, [])[0].geometry)

@@ -39,7 +39,7 @@ std::string to_table(const Result& r, const ReportOptions& options) {
                    r.engine.version.c_str(), r.engine.precision.c_str(), r.engine.threads,
                    r.timings_s.total);
   for (const Warning& w : r.warnings) out += "warning (" + w.code + "): " + w.text + "\n";
-  out += formatted("%zu nodules above %.3g among %zu candidates\n", r.nodules.size(), r.threshold,
+  out += formatted("%zu nodules above %g among %zu candidates\n", r.nodules.size(), r.threshold,
                    r.candidate_count);
   if (!r.nodules.empty()) append_rows(out, r.nodules);
   if (options.all_candidates && !r.candidates.empty()) {

@@ -64,4 +64,4 @@ def nodules(result: Result, scan: _core.Scan, series_uid: str, uids: Uids) -> li
 def _side(lungs: Lungs | None, finding: Finding) -> Literal["left", "right"] | None:
     """As the report's words say it; None near the middle and where no pair of lungs is seen."""
     side = lungs.place(finding.center_xyz_mm).side if lungs is not None else None
-    return None if side == "midline" else side
+    return side if side == "left" or side == "right" else None

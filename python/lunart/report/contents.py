@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -55,7 +56,7 @@ def contents_of(result: Result, scan: _core.Scan) -> Contents:
     axis = result.slices.axis
     count = scan.shape_irc[axis]
     placed = Placed.of(scan.geometry)
-    slices = [min(max(round(one.center_irc[axis]), 0), count - 1) for one in result.nodules]
+    slices = [_nearest(one.center_irc[axis], count) for one in result.nodules]
     shown = tuple(
         Shown(
             k + 1,
@@ -89,6 +90,11 @@ def drawn(
         for k, one in enumerate(it.nodules)
     )
     return replace(it, nodules=nodules)
+
+
+def _nearest(at: float, count: int) -> int:
+    """The slice of a place; half way the later one, as the viewer has it."""
+    return min(max(math.floor(at + 0.5), 0), count - 1)
 
 
 def _lengths(placed: Placed, scan: _core.Scan) -> tuple[float, float, float]:

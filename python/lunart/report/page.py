@@ -81,6 +81,7 @@ def environment() -> Environment:
         picture=picture,
         decimals=decimals,
         probability=probability,
+        exact=exact,
         millimetres=millimetres,
         plane_alt=_plane_alt,
         through=_through,
@@ -113,6 +114,11 @@ def probability(value: float) -> str:
     if 0.995 <= value < 1:
         return "> 0.99"
     return f"{value:.2f}"
+
+
+def exact(threshold: float) -> str:
+    """A threshold as it was set, which rounding would turn into another."""
+    return f"{threshold:.6g}"
 
 
 def millimetres(xyz: Sequence[float]) -> str:
@@ -221,14 +227,14 @@ def _scan_facts(it: Contents) -> list[tuple[str, str]]:
     return [
         ("File", it.scan_name),
         ("Series UID", scan.series_uid or "not known"),
-        ("Voxels (slices, rows, columns)", f"{i} {_TIMES} {r} {_TIMES} {c}"),
+        ("Voxels (images, rows, columns)", f"{i} {_TIMES} {r} {_TIMES} {c}"),
         (
-            "Voxel size (mm: columns, rows, slices)",
+            "Voxel size (mm: columns, rows, images)",
             f"{_short(x)} {_TIMES} {_short(y)} {_TIMES} {_short(z)}",
         ),
-        ("Size (mm: columns, rows, slices)", f"{wide:.0f} {_TIMES} {deep:.0f} {_TIMES} {high:.0f}"),
+        ("Size (mm: columns, rows, images)", f"{wide:.0f} {_TIMES} {deep:.0f} {_TIMES} {high:.0f}"),
         ("First voxel (mm: x, y, z)", millimetres(scan.origin_mm)),
-        ("Axes (columns, rows, slices run towards)", it.orientation + tilt),
+        ("Columns, rows, images run towards", it.orientation + tilt),
         ("Direction", ", ".join(_short(value) for value in scan.direction)),
         ("Checksum of the voxels", scan.hu_crc32),
     ]
@@ -244,7 +250,7 @@ def _run_facts(it: Contents) -> list[tuple[str, str]]:
         ("Precision", engine.precision),
         ("Device", f"{engine.device}, {counted(engine.threads, 'thread')}"),
         ("Candidates", str(result.candidate_count)),
-        ("Nodules have a probability above", probability(result.threshold)),
+        ("Nodules have a probability above", exact(result.threshold)),
         ("Most memory (MB)", decimals(result.peak_rss_mb, 0)),
     ]
 

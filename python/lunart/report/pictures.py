@@ -32,6 +32,8 @@ PLANE_NAMES: tuple[PlaneName, ...] = ("axial", "coronal", "sagittal")
 _LEAST_VIEW_MM = 50.0
 _MOST_VIEW_MM = 400.0
 _OVERVIEW_PIXELS = 640
+# A slab of a few slices would have no room for its letters.
+_LEAST_OVERVIEW_PIXELS = 160
 
 
 @dataclass(frozen=True)
@@ -141,17 +143,30 @@ def overview_of(
     level = np.clip((density - low) / max(float(top - low), 1e-6), 0, 1)
     levels = Image.fromarray(np.rint(level * 255).astype(np.uint8))
     drawn = np.asarray(levels.resize(size, Image.Resampling.BICUBIC))
-    picture = np.repeat(drawn[..., None], 3, axis=2)
+    picture, (above, before) = _roomy(np.repeat(drawn[..., None], 3, axis=2))
     left = placed.origin[0] - x_mm / 2
     head = placed.origin[2] + (small.shape_irc[0] - 0.5) * z_mm
     places = []
     for finding in findings:
         x, _, z = geometry.to_xyz(finding.center_irc)
-        places.append((float((x - left) / step - 0.5), float((head - z) / step - 0.5)))
+        across, down = (x - left) / step - 0.5 + before, (head - z) / step - 0.5 + above
+        places.append((float(across), float(down)))
     _mark(picture, places)
     drawing.draw_sides(picture, *"RLHF")
     drawing.draw_scale_bar(picture, step)
     return Overview(picture, step, tuple(places))
+
+
+def _roomy(picture: Picture) -> tuple[Picture, tuple[int, int]]:
+    """The picture with nothing around it where it is small, and how much above and at the left."""
+    more = [max(0, _LEAST_OVERVIEW_PIXELS - side) for side in picture.shape[:2]]
+    if not any(more):
+        return picture, (0, 0)
+    above, before = more[0] // 2, more[1] // 2
+    high, wide = picture.shape[:2]
+    whole = np.full((high + more[0], wide + more[1], 3), drawing.NOTHING, np.uint8)
+    whole[above : above + high, before : before + wide] = picture
+    return whole, (above, before)
 
 
 def _mark(picture: Picture, places: Sequence[tuple[float, float]]) -> None:

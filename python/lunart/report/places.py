@@ -29,6 +29,8 @@ _BETWEEN = (0.3, 0.7)
 # Lungs that are not apart have so much of their air on that line.
 _JOINED = 0.5
 _MIDLINE_MM = 5.0
+# What lies further from the lungs' air is in neither: the couch, an arm, the liver.
+_OUTSIDE_MM = 30.0
 # The outer third of the way from the middle of the chest to the lung's edge.
 _PERIPHERAL = 2 / 3
 _THIRDS = ("lower", "middle", "upper")
@@ -38,7 +40,7 @@ _THIRDS = ("lower", "middle", "upper")
 class Place:
     """Where a finding lies; None where the scan does not tell."""
 
-    side: Side | Literal["midline"] | None = None
+    side: Side | Literal["midline", "outside"] | None = None
     third: Literal["upper", "middle", "lower"] | None = None
     cut: bool = False
     depth: Literal["front", "back"] | None = None
@@ -47,6 +49,8 @@ class Place:
     def __str__(self) -> str:
         if self.side is None:
             return "not known (no pair of lungs was recognised)"
+        if self.side == "outside":
+            return f"outside the lungs, more than {_OUTSIDE_MM:.0f} mm from their air"
         words = ["between the lungs" if self.side == "midline" else f"{self.side} lung"]
         if self.third:
             words.append(f"{self.third} third" + (" of the part scanned" if self.cut else ""))
@@ -83,6 +87,8 @@ class Lungs:
     def place(self, xyz_mm: tuple[float, float, float]) -> Place:
         """The words for a place in mm (LPS)."""
         index, row, col = self.placed.to_irc(np.array(xyz_mm))
+        if not self._is_near(np.array([index, row, col])):
+            return Place("outside")
         slice_ = int(np.clip(round(index), 0, len(self.middle) - 1))
         away_mm = (col - self.middle[slice_]) * self.steps[0]
         side: Side = "left" if away_mm > 0 else "right"
@@ -96,6 +102,16 @@ class Lungs:
         if abs(away_mm) < _MIDLINE_MM:
             return Place("midline", third, cut, depth, None)
         return Place(side, third, cut, depth, zone)
+
+    def _is_near(self, irc: Floats) -> bool:
+        """Whether there is air of the lungs within ``_OUTSIDE_MM``."""
+        in_mm = self.steps[::-1]
+        reach = _OUTSIDE_MM / in_mm
+        first = np.clip(np.floor(irc - reach), 0, self.air.shape).astype(int)
+        last = np.clip(np.ceil(irc + reach) + 1, 0, self.air.shape).astype(int)
+        around = self.air[tuple(map(slice, first, last))]
+        away = (np.argwhere(around) + first - irc) * in_mm
+        return bool(len(away) and (away**2).sum(axis=1).min() <= _OUTSIDE_MM**2)
 
     def _lung(self, side: Side) -> NDArray[np.bool_]:
         cols = np.arange(self.air.shape[2])
