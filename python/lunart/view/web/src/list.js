@@ -14,7 +14,7 @@ export function makeList(container, findings, onChoose) {
       swatch(`rgb(${r} ${g} ${b})`),
       part("number", `${place + 1}`),
       part("kind", `${finding.kind === "nodule" ? "Nodule" : "Candidate"}, ${finding.diameter_mm.toFixed(1)} mm`),
-      part("probability", finding.probability.toFixed(3)),
+      part("probability", probability(finding.probability)),
       part("more", millimetres(finding.center_xyz_mm)),
       part("more", more(finding)),
     );
@@ -42,9 +42,15 @@ export function millimetres([x, y, z]) {
     .join("  ") + " mm";
 }
 
+// Never rounded to certainty or to nothing.
+export function probability(value) {
+  if (value > 0 && value < 0.0005) return "< 0.001";
+  return value < 1 && value >= 0.9995 ? "> 0.999" : value.toFixed(3);
+}
+
 function more({ center_irc: [index], volume_mm3, malignancy }) {
   const parts = [`image ${Math.round(index) + 1}`, `${Math.round(volume_mm3)} mm³`];
-  if (malignancy !== null) parts.push(`malignancy ${malignancy.toFixed(2)}`);
+  if (malignancy !== null) parts.push(`malignancy ${probability(malignancy)}`);
   return parts.join(", ");
 }
 

@@ -5,7 +5,7 @@ import { makeEdges } from "./edges.js";
 import { fillFacts } from "./facts.js";
 import { fetchBuffer, fetchJson } from "./fetch.js";
 import { fillKeyTable, listenToKeys } from "./keys.js";
-import { makeList, millimetres } from "./list.js";
+import { makeList, millimetres, probability } from "./list.js";
 import { voxelAt } from "./place.js";
 import { LAYOUTS, WINDOWS } from "./presets.js";
 import { FEW_VOXELS, MOST_VOXELS, stepsFor } from "./size.js";
@@ -120,7 +120,7 @@ function choose(place) {
   state.chosen = place;
   state.list.mark(place);
   stage.goTo(finding.center_xyz_mm, Math.max(8, 0.8 * finding.diameter_mm));
-  $("said").textContent = `${finding.kind} ${place + 1}, probability ${finding.probability.toFixed(3)}, `
+  $("said").textContent = `${finding.kind} ${place + 1}, probability ${probability(finding.probability)}, `
     + `${finding.diameter_mm.toFixed(1)} mm, at ${millimetres(finding.center_xyz_mm)}`;
 }
 

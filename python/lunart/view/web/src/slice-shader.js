@@ -14,8 +14,7 @@ uniform float opacity;
 in vec3 texPos;
 out vec4 color;
 
-float inside(vec3 place) {
-  vec3 c = texture(overlay, place).rgb;
+float inside(vec3 c) {
   return max(max(c.r, c.g), c.b);
 }
 
@@ -24,16 +23,18 @@ void main() {
   if (overlays < 1.0) return;
   vec3 dx = dFdx(texPos) * overlayOutlineWidth;
   vec3 dy = dFdy(texPos) * overlayOutlineWidth;
-  float here = inside(texPos);
-  float most = here;
-  for (int x = -1; x <= 1; ++x)
-    for (int y = -1; y <= 1; ++y) most = max(most, inside(texPos + float(x) * dx + float(y) * dy));
-  if (most <= 0.5) return;
   vec3 c = texture(overlay, texPos).rgb;
-  vec3 hue = here > 0.02 ? c / here : vec3(1.0);
+  float here = inside(c);
+  vec3 most = c; // of the places around
+  for (int x = -1; x <= 1; ++x)
+    for (int y = -1; y <= 1; ++y) {
+      vec3 beside = texture(overlay, texPos + float(x) * dx + float(y) * dy).rgb;
+      if (inside(beside) > inside(most)) most = beside;
+    }
+  if (inside(most) <= 0.5) return;
   if (here > 0.5) {
-    color.rgb = mix(color.rgb, hue, overlayAlphaShader);
+    color.rgb = mix(color.rgb, c / here, overlayAlphaShader);
   } else if (overlayOutlineWidth > 0.0) {
-    color.rgb = hue;
+    color.rgb = most / inside(most); // c may be black
   }
 }`;
