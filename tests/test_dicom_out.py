@@ -19,6 +19,7 @@ import pydicom
 from dicom_ct import AXIAL, MARK, ROOT, chest, with_marks, write_ct
 from highdicom.sr.utils import find_content_items
 from lunart.dicom_out import codes as terms
+from lunart.dicom_out import key_pictures
 from lunart.dicom_out.cli import main
 from lunart.dicom_out.quiet import quiet
 from lunart.dicom_out.scan_files import opened
@@ -223,6 +224,18 @@ def test_pictures_are_an_overview_and_one_a_nodule(tmp_path: Path) -> None:
         assert picture.pixel_array.std() > 10
     assert "Nodule 1" in pictures[1].ImageComments
     assert len(pictures[1].SourceImageSequence) == 1
+
+
+def test_of_many_nodules_the_first_have_pictures_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(key_pictures, "MOST_PICTURES", 1)
+
+    out, _ = run(tmp_path, ct(tmp_path))
+
+    assert len(list(out.glob("sc-*.dcm"))) == 2
+    assert "pictures of the 1 most probable" in capsys.readouterr().err
+    assert len(pydicom.dcmread(out / "seg.dcm").SegmentSequence) == 2
 
 
 def test_no_nodules_give_a_report_that_says_so_and_no_segmentation(

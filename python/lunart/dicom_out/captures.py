@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,11 @@ class KeyPicture:
     indices: tuple[int, ...] = ()
 
 
-def captures(pictures: Sequence[KeyPicture], source: Sources, maker: Maker) -> list[SCImage]:
-    """The objects without patient and study, in the order of ``pictures``."""
+def captures(pictures: Iterable[KeyPicture], source: Sources, maker: Maker) -> Iterator[SCImage]:
+    """The objects without patient and study, in the order of ``pictures``, one at a time."""
     series = maker.uids.of_run("captures series")
-    return [
-        _capture(picture, number, series, source, maker)
-        for number, picture in enumerate(pictures, 1)
-    ]
+    for number, picture in enumerate(pictures, 1):
+        yield _capture(picture, number, series, source, maker)
 
 
 def _capture(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from lunart import _core
 from lunart.dicom_out.captures import KeyPicture
 from lunart.dicom_out.nodules import Nodule
 from lunart.report import drawing
+from lunart.report.contents import MOST_PICTURES
 from lunart.report.pictures import overview, planes
 
 _TITLE_ROWS = 40
@@ -16,13 +19,18 @@ _GAP = 8
 _FOOT = "lunart: research software, no medical device"
 
 
-def key_pictures(nodules: list[Nodule], scan: _core.Scan) -> list[KeyPicture]:
-    """The overview first, then one picture a nodule with its planes side by side."""
-    chest = overview(scan, [nodule.finding for nodule in nodules])
+def key_pictures(nodules: list[Nodule], scan: _core.Scan) -> Iterator[KeyPicture]:
+    """The overview first, then one picture a nodule with its planes side by side.
+
+    Of as many as the report shows. Each is drawn when it is asked for.
+    """
+    shown = nodules[:MOST_PICTURES]
+    chest = overview(scan, [nodule.finding for nodule in shown])
     count = len(nodules)
     title = f"{count or 'No'} lung nodule{'' if count == 1 else 's'}, seen from the front"
-    first = KeyPicture(title, _titled(chest.rgb, title))
-    return [first, *(_of_nodule(nodule, scan) for nodule in nodules)]
+    yield KeyPicture(title, _titled(chest.rgb, title))
+    for nodule in shown:
+        yield _of_nodule(nodule, scan)
 
 
 def _of_nodule(nodule: Nodule, scan: _core.Scan) -> KeyPicture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,21 +73,9 @@ def write_dicom(
         )
         maker = Maker(result, uids, when)
         found = nodules(result, scan, source.series_uid, uids)
-        objects: list[tuple[str, str, SOPClass]] = []
-        seg = segmentation(found, source, maker) if found else None
-        if seg is not None:
-            objects.append((folder.SEGMENTATION, "segmentation", seg))
-        objects.append((folder.REPORT, "report", report(found, source, seg, maker)))
-        if pictures:
-            objects += [
-                (folder.capture_name(number), "picture", image)
-                for number, image in enumerate(
-                    captures(key_pictures(found, scan), source, maker), 1
-                )
-            ]
         written = []
         lost = set(source.missing)
-        for name, kind, made in objects:
+        for name, kind, made in _objects(found, source, maker, pictures=pictures):
             lost |= set(carry_over(made, source))
             _stamp(made, when)
             made.save_as(fresh / name, enforce_file_format=True)
@@ -101,7 +89,22 @@ def write_dicom(
                 )
             )
             done(kind, name)
-    return written, _warnings(source, lost, found)
+    pictured = sum(one.kind == "picture" for one in written) - 1  # the first is the overview
+    return written, _warnings(source, lost, len(found), pictured if pictures else None)
+
+
+def _objects(
+    found: list[Nodule], source: Sources, maker: Maker, *, pictures: bool
+) -> Iterator[tuple[str, str, SOPClass]]:
+    """File name, kind and object, each made when it is asked for."""
+    seg = segmentation(found, source, maker) if found else None
+    if seg is not None:
+        yield folder.SEGMENTATION, "segmentation", seg
+    yield folder.REPORT, "report", report(found, source, seg, maker)
+    if pictures:
+        shown = key_pictures(found, source.scan)
+        for number, image in enumerate(captures(shown, source, maker), 1):
+            yield folder.capture_name(number), "picture", image
 
 
 def _seed(result: Result, stored: Sequence[Dataset], when: datetime) -> str:
@@ -120,8 +123,13 @@ def _stamp(made: SOPClass, when: datetime) -> None:
             item.ContributionDateTime = DT(when)
 
 
-def _warnings(source: Sources, lost: set[str], found: list[Nodule]) -> list[str]:
+def _warnings(source: Sources, lost: set[str], found: int, pictured: int | None) -> list[str]:
     texts = []
+    if pictured is not None and pictured < found:
+        texts.append(
+            f"pictures of the {pictured} most probable nodules; the others are in the segmentation "
+            "and the report"
+        )
     if not found:
         texts.append(
             "no nodules, so no segmentation: the standard has no empty one; the report says so"
