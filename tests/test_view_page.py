@@ -227,6 +227,17 @@ class TestWhatItShows:
         with shown(write_viewed(tmp_path, nodules=[]), page):
             assert "lists no nodule" in page.locator("#list-empty").inner_text()
 
+    def test_a_browser_without_webgl_is_told_what_to_do(self, page: Page, viewed: Viewed) -> None:
+        page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null;")
+        with serving(viewed) as server:
+            page.goto(server.url)
+            page.locator("html[data-state=failed]").wait_for(timeout=_LOADING_MS)
+            text = page.locator("#loading-text").inner_text()
+            assert "no WebGL 2" in text
+            assert "graphics acceleration" in text
+            assert page.locator("button:visible, input:visible").count() == 0
+            assert axe(page) == []
+
     def test_it_says_that_it_is_no_medical_device(self, opened: Page) -> None:
         assert "Not a medical device" in opened.locator("footer").inner_text()
 

@@ -1,3 +1,5 @@
+import { plain } from "./plain.js";
+
 // What is known of the scan and of the run, as terms and descriptions; everything enters as text.
 export function fillFacts(list, { scan, bundle, engine, threshold, candidate_count, warnings }) {
   const facts = [
@@ -14,7 +16,7 @@ export function fillFacts(list, { scan, bundle, engine, threshold, candidate_cou
   list.replaceChildren(...facts.flatMap(([term, text]) => {
     const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];
     dt.textContent = term;
-    dd.textContent = text;
+    dd.textContent = plain(text);
     return [dt, dd];
   }));
 }

@@ -7,6 +7,7 @@ import { fetchBuffer, fetchJson } from "./fetch.js";
 import { fillKeyTable, listenToKeys } from "./keys.js";
 import { makeList, millimetres, probability } from "./list.js";
 import { voxelAt } from "./place.js";
+import { plain } from "./plain.js";
 import { LAYOUTS, WINDOWS } from "./presets.js";
 import { FEW_VOXELS, MOST_VOXELS, stepsFor } from "./size.js";
 import { Stage } from "./stage.js";
@@ -43,7 +44,7 @@ async function main() {
   state.known = known;
   state.findings = known.findings;
   state.threshold = known.threshold;
-  const name = known.scan.series_uid ?? known.scan.name;
+  const name = plain(known.scan.series_uid ?? known.scan.name);
   $("scan-name").textContent = name;
   $("scan-name").title = name;
   document.title = `luna-view: ${name}`;

@@ -46,7 +46,12 @@ export class Stage {
   view = "all";
 
   async attach(canvas, { onMove, onWindow, onDrawn, onLost }) {
-    if (!canvas.getContext("webgl2")) throw new Error("this browser has no WebGL 2");
+    if (!canvas.getContext("webgl2")) {
+      throw new Error(
+        "this browser has no WebGL 2. Turn on graphics acceleration in its settings, or open this address in another "
+        + "browser. luna-report shows the nodules without it.",
+      );
+    }
     canvas.addEventListener("webglcontextlost", onLost);
     await this.#nv.attachToCanvas(canvas);
     this.#nv.addColormap("lungs", LUNGS);
