@@ -14,6 +14,7 @@ STANDARD_OUTPUT = "-"
 
 
 def add_options(parser: Parser, *, csv: bool = True) -> None:
+    """Add the options that name the files a benchmark writes."""
     parser.add_argument("--json", metavar="FILE", help="all figures as JSON (-: standard output)")
     if csv:
         parser.add_argument("--csv", metavar="FILE", help="a line a row (-: standard output)")

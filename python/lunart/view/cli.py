@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run ``luna-view`` and return its exit code."""
     return run(PROG, lambda: _main(parser().parse_args(argv)), extra="view")
 
 

@@ -32,12 +32,15 @@ class Content:
 
     @classmethod
     def of(cls, document: Document, scan: _core.Scan, assets: dict[str, Asset]) -> Content:
+        """Of a result's document and the scan that it is of."""
         return cls(assets, document.to_json(), scan, document.mask())
 
     def scan_file(self, step: Irc) -> NiftiFile:
+        """The scan, every ``step`` voxels of each axis."""
         return scan_file(self.scan, step)
 
     def mask_file(self, step: Irc) -> NiftiFile:
+        """The labels of the findings, likewise."""
         return label_file(self.scan, self.mask, step)
 
 

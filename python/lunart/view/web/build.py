@@ -20,6 +20,7 @@ _INSTALL = ("ci", "--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintim
 
 
 def main(work: Path, output: Path) -> int:
+    """Build the page in ``work`` and put it into ``output``; 0 also where npm is missing."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return _without("npm is not on the PATH (Debian: apt-get install npm)")
