@@ -25,6 +25,7 @@ TAGS = {
     "position": 0x00200032,
     "orientation": 0x00200037,
     "samples": 0x00280002,
+    "photometric": 0x00280004,
     "frames": 0x00280008,
     "rows": 0x00280010,
     "cols": 0x00280011,
@@ -390,6 +391,11 @@ def test_one_slice_without_a_rescale_among_others_is_refused() -> None:
     series = [ct(0), ct(1, slope=None, intercept=None), ct(2)]
     with pytest.raises(ScanError, match=r"1 slice without RescaleSlope .* the others have: IM1"):
         plan(series)
+
+
+@pytest.mark.parametrize("colour", [{"samples": 3}, {"photometric": "PALETTE COLOR"}])
+def test_a_colour_picture_is_no_slice(colour: dict[str, object]) -> None:
+    assert codes(plan([*stack(0, 1, 2), ct(9, **colour)])) == ["dicom-left-out"]
 
 
 @pytest.mark.parametrize("kind", ["HU", "hu ", "US"])

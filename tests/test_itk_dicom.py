@@ -224,7 +224,6 @@ def test_a_damaged_rle_is_refused(at: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("nothing but a prefix", bytes(128) + b"DICM"),
         ("Thumbs.db", b"\x08\x00" * 200),
         ("text", b"\x08\x00\x05\x00" + b"text" * 100),
     ],
@@ -235,6 +234,23 @@ def test_what_only_begins_as_dicom_is_passed_over(
     save(slices(), tmp_path)
     (tmp_path / name).write_bytes(content)
     assert np.array_equal(_require_as_in_python(tmp_path).hu, hu_of(Made()))
+
+
+@pytest.mark.parametrize("count", [0, 8 << 20])
+def test_a_prefix_without_elements_is_a_damaged_file(count: int, tmp_path: Path) -> None:
+    save(slices(), tmp_path)
+    (tmp_path / "slice").write_bytes(bytes(128) + b"DICM" + bytes(count))
+    for read in (_core.read_scan, reading.read_scan):
+        with pytest.raises(ScanError, match=r"1 damaged DICOM file.*'slice'.*holds no element"):
+            read(tmp_path)
+
+
+def test_millions_of_elements_keep_nobody_busy(tmp_path: Path) -> None:
+    save(slices(), tmp_path)
+    (tmp_path / "slice").write_bytes(bytes(128) + b"DICM" + (1 << 20) * b"\x09\x00\0\0LO\0\0")
+    for read in (_core.read_scan, reading.read_scan):
+        with pytest.raises(ScanError, match=r"'slice'.*has more than 65536 elements"):
+            read(tmp_path)
 
 
 def test_zeros_after_the_last_element_are_no_damage(tmp_path: Path) -> None:
@@ -279,6 +295,20 @@ def test_of_one_name_several_times_in_a_zip_the_last_counts(tmp_path: Path) -> N
         for file in sorted((tmp_path / "new").iterdir()):
             out.write(file, file.name)
     assert np.array_equal(_require_as_in_python(archive).hu, hu_of(new))
+
+
+@pytest.mark.parametrize("syntax", ["explicit", "RLE", "deflated"])
+def test_voxels_that_a_zip_does_not_keep_are_refused(syntax: str, tmp_path: Path) -> None:
+    save(slices(Made(count=1)), tmp_path, syntax=SYNTAXES[syntax])
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        out.write(tmp_path / "IM0000", "a")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") - 5] ^= 1
+    archive.write_bytes(content)
+    for read in (_core.read_scan, reading.read_scan):
+        with pytest.raises(ScanError, match=r"'a' is damaged|'a'.* (cut|damaged)"):
+            read(archive)
 
 
 def test_a_frame_may_lie_in_several_fragments(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ std::string reason_to_leave_out(const Instance& instance) {
   if (is_secondary_capture(instance)) return "secondary capture, no slice";
   if (text_in(instance, tag::kRows).empty()) return "no picture";
   const std::string samples = text_in(instance, tag::kSamples);
-  if (!samples.empty() && samples != "1") return "colour picture";
+  const std::string photometric = text_in(instance, tag::kPhotometric);
+  const bool is_grey = photometric.empty() || photometric.starts_with("MONOCHROME");
+  if (!is_grey || (!samples.empty() && samples != "1")) return "colour picture";
   const std::string frames = text_in(instance, tag::kFrames);
   if (!frames.empty() && frames != "1") {
     return in_quotes(frames) + " frames in one file, without a place for each";

@@ -292,6 +292,7 @@ struct PixelFile::Impl {
   PixelLayout layout;
 
   void open() {
+    stream->seekg(0, std::ios::end);  // at the end of a zip's member its checksum is compared
     if (auto inflated = inflated_copy(*stream, name)) stream = std::move(inflated);
     file = walk_dicom(*stream, name, WalkTo::end, kLayout);
     if (file.pixels_at == 0) fail(name, "holds no pixels (PixelData)");

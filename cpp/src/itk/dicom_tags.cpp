@@ -12,6 +12,7 @@
 
 #include "io/text.hpp"
 #include "itk/dicom_walk.hpp"
+#include "lunart/error.hpp"
 
 namespace lunart {
 namespace {
@@ -69,6 +70,9 @@ std::vector<dicom::Instance> read_tags(std::istream& given, const std::string& f
   const DicomLayout layout =
       walk_dicom(inflated ? *inflated : given, name, WalkTo::pixels, dicom::wanted_tags());
   if (layout.media_class == kMediaDirectory) return {};
+  if (layout.values.empty()) {
+    throw Error(Errc::scan, name + ": is cut off: it holds no element of an image");
+  }
 
   dicom::Instance whole{.file = file, .tags = {}};
   add_tags(layout.values, layout.is_big_endian, whole.tags);

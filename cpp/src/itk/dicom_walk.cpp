@@ -20,8 +20,9 @@ namespace {
 constexpr std::uint64_t kPreamble = 128;
 constexpr int kDeepest = 32;  // sequences in sequences; a standard's object has about ten
 constexpr std::uint32_t kPixelData = 0x7FE00010;
-constexpr std::uint32_t kShared = 0x52009229;    // SharedFunctionalGroupsSequence
-constexpr std::uint32_t kPerFrame = 0x52009230;  // PerFrameFunctionalGroupsSequence
+constexpr std::uint32_t kShared = 0x52009229;                 // SharedFunctionalGroupsSequence
+constexpr std::uint32_t kPerFrame = 0x52009230;               // PerFrameFunctionalGroupsSequence
+constexpr std::size_t kMostElements = std::size_t{1} << 16U;  // of a data set, without sequences'
 constexpr std::size_t kMostFrames = std::size_t{1} << 18U;
 constexpr std::uint32_t kMostValue =
     4096;  // of one that is kept; a longer one is hostile or no text
@@ -172,7 +173,10 @@ class Walk {
   }
 
   void data_set(WalkTo to) {
-    while (!at_end()) {
+    for (std::size_t elements = 0; !at_end(); ++elements) {
+      if (elements > kMostElements) {
+        fail("has more than " + std::to_string(kMostElements) + " elements");
+      }
       const Element e = element();
       if (e.tag == kPixelData) {
         layout_.pixels_at = at();

@@ -67,7 +67,7 @@ def _read(name: str, found: Found) -> None:
         found.damaged.append(str(error))
         return
     except Exception as error:  # pydicom: any of a dozen for a damaged file
-        found.damaged.append(f"{printable(name)!r}: {type(error).__name__}: {error}"[:200])
+        found.damaged.append(f"{printable(name)!r}: is cut off or damaged ({error})"[:200])
         return
     finally:
         stream.close()

@@ -7,6 +7,7 @@ private file reaches the decoder or the disk.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -89,6 +90,7 @@ class PixelFile:
         self._name = name
         self._pixels = pixels
         try:
+            stream.seek(0, os.SEEK_END)  # at the end of a zip's member its checksum is compared
             self._stream = plain(stream)
             self._data = dataset_of(self._stream, whole=True)
             meta = self._data.file_meta
@@ -139,7 +141,6 @@ class PixelFile:
             raise ScanError(f"{self._name}: 8-bit pixels in big endian are not read")
         self._stream.seek(at + number * count * size)
         content = self._stream.read(count * size)
-        self._stream.read(1)  # at the end of a zip's member its checksum is compared
         if len(content) != count * size:
             raise ScanError(
                 f"{self._name}: is cut: frame {number + 1} holds {len(content)} bytes of pixels, "

@@ -6,24 +6,30 @@ import struct
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import Tag
 
 from lunart import _core
+from lunart.errors import ScanError
 
 _TRANSFER_SYNTAX = 0x00020010
 _DESCRIPTION = 0x0008103E
 _FRAMES = 0x00280008
-_SHARED, _PER_FRAME = 0x52009229, 0x52009230
+_SHARED, _PER_FRAME = _GROUPS = 0x52009229, 0x52009230
+_CHARSET = 0x00080005
+_PIXELS = 0x7FE00010
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 #: Of one element that is text; a longer one is hostile or no text.
 _MOST_TEXT = 4096
 _MOST_INFLATED = 1 << 30
 _MOST_META = 1 << 16
+_MOST_ELEMENTS = 1 << 16
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _EXPLICIT = b"1.2.840.10008.1.2.1".ljust(len(_DEFLATED), b"\0")
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
@@ -46,11 +52,23 @@ def dataset_of(stream: BinaryIO, *, whole: bool) -> Dataset:
         raise NotDicomError
     stream.seek(0)
     bare = head[128:] != b"DICM"
-    wanted: list[Any] | None = None if whole else [*_WANTED, _SHARED, _PER_FRAME, 0x00080005]
-    return pydicom.dcmread(
-        stream, force=bare, defer_size=_MOST_TEXT * 16, specific_tags=wanted,
-        stop_before_pixels=not whole,
-    )  # fmt: skip
+    last = _PIXELS if whole else _PIXELS - 3  # or PixelData as floats
+    elements = 0
+
+    def is_end(tag: int, vr: str | None, length: int) -> bool:
+        nonlocal elements
+        elements += 1
+        if elements > _MOST_ELEMENTS:  # pydicom would be busy with a hostile file for hours
+            raise ValueError(f"has more than {_MOST_ELEMENTS} elements")
+        return tag > last or (tag == 0 and length == 0)  # zeros after the last element
+
+    return read_partial(
+        stream,
+        is_end,
+        defer_size=_MOST_TEXT * 16,
+        force=bare,
+        specific_tags=None if whole else [Tag(tag) for tag in (*_WANTED, *_GROUPS, _CHARSET)],
+    )
 
 
 def plain(stream: BinaryIO) -> BinaryIO:
@@ -78,6 +96,8 @@ def instances_of(name: str, data: Dataset) -> Iterator[_core.DicomInstance]:
     """One of a plain file; one a frame of an enhanced one. Raises :class:`NotDicomError`."""
     tags: dict[int, str | bytes] = {tag: _text(data, tag) for tag in _WANTED if tag in data}
     meta = getattr(data, "file_meta", Dataset())
+    if not tags:
+        raise ScanError(f"{name!r}: is cut off: it holds no element of an image")
     tags[_TRANSFER_SYNTAX] = str(meta.get("TransferSyntaxUID", ""))
     if str(meta.get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY:
         raise NotDicomError
