@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from itk_here import needs_itk
-from lunart import _core
+from lunart import _core, reading
 from lunart.errors import ScanError, UsageError
 from numpy.typing import DTypeLike, NDArray
 
@@ -275,3 +275,11 @@ def test_a_nrrd_cannot_name_files_elsewhere(file: str, said: str, tmp_path: Path
 def test_choices_for_dicom_are_refused_for_other_formats(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no DICOM series"):
         _core.read_scan(_nrrd(tmp_path), on_gap="fill")
+
+
+def test_python_refuses_a_cut_file_likewise(tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii"
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((3, 4, 5), np.int16)), str(path))
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ScanError, match=r"truncated\?"):
+        reading.read_scan(path)

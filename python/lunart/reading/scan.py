@@ -13,6 +13,8 @@ from lunart.reading.choices import Choices, OnDuplicate, OnGap, OnTilt
 
 #: Formats that SimpleITK reads; MetaImage is the core's own.
 _SIMPLE_ITK = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".hdr", ".img")
+_ANALYZE = (".hdr", ".img")  # NIfTI in two files
+_ITK_MODULE = Path(_core.__file__).with_name("liblunart_itk.so")
 _META_IMAGE = (".mhd", ".mha")
 
 
@@ -51,7 +53,7 @@ def read(
         raise UsageError(
             f"{name}: is no DICOM series; series_uid and the on_... choices are for those"
         )
-    return _read_with_simple_itk(name) if is_image else _core.read_scan(name)
+    return _read_image(name) if is_image else _core.read_scan(name)
 
 
 def is_meta_image(path: str | os.PathLike[str]) -> bool:
@@ -86,6 +88,12 @@ def _refuse_other_files(name: str) -> None:
     if not is_dicom and head[:2] != b"PK":
         _core.read_scan(name)  # raises
         raise ScanError(f"{name}: is no scan that lunart reads")
+
+
+def _read_image(name: str) -> _core.Scan:
+    """Natively where the build can: it refuses what ITK guesses at, such as a cut file's voxels."""
+    is_native = _ITK_MODULE.exists() and not name.lower().endswith(_ANALYZE)
+    return _core.read_scan(name) if is_native else _read_with_simple_itk(name)
 
 
 def _read_with_simple_itk(name: str) -> _core.Scan:
