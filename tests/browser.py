@@ -1,8 +1,8 @@
 """A real browser in tests: Debian's chromium, driven by Playwright, kept to the loopback.
 
-``page`` is a pytest fixture (import it, or name ``browser`` in ``pytest_plugins``); ``axe(page)``
-tells the serious faults that axe-core finds. They skip where chromium, Playwright or axe-core is
-absent.
+``chromium`` and ``page`` are pytest fixtures, which ``conftest`` gives to all modules: Playwright
+takes one browser in a process. ``axe(page)`` tells the serious faults that axe-core finds. They
+skip where chromium, Playwright or axe-core is absent.
 """
 
 from __future__ import annotations

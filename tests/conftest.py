@@ -13,6 +13,7 @@ from pathlib import Path
 import lunart
 import openvino_here
 import pytest
+from browser import chromium, page
 from luna_folder import phantoms
 from lunart.bundle import ROLES, Bundle
 from lunart.export.formats import DEFAULT, Format, chosen
@@ -23,8 +24,8 @@ from lunart.phantom import generate, write
 from lunart.registry import engines_of
 from small_weights import write_small_weights
 
-#: One folder for all modules; a fixture that each imported would be made for each.
-__all__ = ["phantoms"]
+#: One folder and one browser for all modules; a fixture that each imported would be made for each.
+__all__ = ["chromium", "page", "phantoms"]
 PACKAGE = Path(lunart.__file__).parent
 SMALL_WEIGHTS = Path(__file__).parent / "weights"
 _DAY_S = 24 * 3600.0

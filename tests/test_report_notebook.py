@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import chromium, page
 from lunart import _core
 from lunart.errors import EngineError, UsageError
 from lunart.report.again import again
 from lunart.result import Result
 from planted import Found, result_json, scan_of_balls, write_result, write_scan
-
-__all__ = ["chromium", "page"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import axe, chromium, page
+from browser import axe
 from lunart import _core
 from lunart.report.contents import MOST_PICTURES, contents_of, drawn
 from lunart.report.page import decimals, probability, render
@@ -20,7 +20,6 @@ from lunart.report.strip import strip
 from lunart.result import Result
 from planted import OBLIQUE, Found, result_json, scan_of_balls, write_result
 
-__all__ = ["chromium", "page"]
 HOSTILE = (
     "</title></td><script>document.title='owned'</script><img src=x onerror=alert(1)>"
     "\"'>&amp;{{7*7}}\n\x1b[31m\u202egpj"

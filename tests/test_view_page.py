@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser import axe, chromium, loopback_page, page
+from browser import axe, loopback_page
 from numpy.typing import NDArray
 from PIL import Image
 from viewed import DIRECTIONS, SECONDS, Viewed, serving, started, write_viewed
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 #: One browser for all modules.
-__all__ = ["chromium", "page"]
 _LOADING_MS = 120_000  # without a graphics card, on a busy machine
 _FIRST_COLOUR = (255, 176, 0)
 _NAME = "(one) => one.dataset.label ? `nodule ${one.dataset.label}` : one.id || one.innerText"
