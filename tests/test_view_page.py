@@ -181,7 +181,7 @@ class TestWhatItShows:
         with shown(with_candidates, page):
             assert page.locator("#list button:visible").count() == 2
             set_threshold(page, "0.2")
-            texts = page.locator("#list button:visible").all_inner_texts()
+            texts = page.locator("#list button:visible").all_text_contents()
             assert ["Candidate" in text for text in texts] == [False, False, True]
             assert "--all-candidates" not in page.locator("#threshold-note").inner_text()
 
