@@ -43,6 +43,7 @@ _PIPELINE: dict[str, Any] = {
     "min_component_mm3": 0.0,
     "crop_irc": [32, 48, 48],
     "crop_border": "shift",
+    "crop_spacing_mm": None,
     "nodule_threshold": 0.5,
     "malignancy_threshold": 0.5,
 }
@@ -54,7 +55,7 @@ def write_handmade(folder: Path, *, malignancy: bool = False, **pipeline: object
     roles = ("segmentation", "classification", *(("malignancy",) if malignancy else ()))
     models = {role: _model(folder, role) for role in roles}
     manifest = {
-        "schema": "lunart.bundle/1",
+        "schema": "lunart.bundle/2",
         "name": "handmade",
         "task": "lung-nodules",
         "created": "2026-01-01T00:00:00Z",

@@ -93,7 +93,7 @@ def write_bundle(folder: Path, **preprocess: Any) -> Path:
 def manifest_of(folder: Path, preprocess: dict[str, Any]) -> dict[str, Any]:
     """Without the golden image."""
     return {
-        "schema": "lunart.bundle/1",
+        "schema": "lunart.bundle/2",
         "name": "handmade-images",
         "task": "image-classification",
         "created": "2026-01-01T00:00:00Z",

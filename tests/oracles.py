@@ -76,6 +76,24 @@ def padded_crop(hu: NDArray[Any], center: Sequence[float], size: Sequence[int]) 
     return padded[box]
 
 
+def spaced_crop(
+    hu: NDArray[Any],
+    center: Sequence[float],
+    size: Sequence[int],
+    spacing_irc_mm: Sequence[float],
+    crop_mm: float,
+) -> FloatArray:
+    """The crop about the very centre on a grid of its own, linear, -1000 HU beyond the scan."""
+    clamped = np.pad(hu.astype(np.float64).clip(LOW_HU, HIGH_HU), 1, constant_values=LOW_HU)
+    axes = [
+        place + 1 + (np.arange(length) - (length - 1) / 2) * crop_mm / step
+        for place, length, step in zip(center, size, spacing_irc_mm, strict=True)
+    ]
+    places = np.meshgrid(*axes, indexing="ij")
+    found = ndimage.map_coordinates(clamped, places, order=1, mode="constant", cval=LOW_HU)
+    return np.asarray(found, np.float32)
+
+
 def crop(hu: NDArray[Any], center: Sequence[float], size: Sequence[int]) -> FloatArray:
     """The crop about a centre: rounded half to even, shifted inside, -1000 HU where too short."""
     result = np.full(size, LOW_HU, np.float32)

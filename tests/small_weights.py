@@ -17,10 +17,10 @@ CLASSIFIER = Architecture(
 ARCHITECTURES = {"segmentation": UNET, "classification": CLASSIFIER, "malignancy": CLASSIFIER}
 
 
-def small_network(role: str, seed: int = 0) -> nn.Module:
+def small_network(role: str, seed: int = 0, architecture: Architecture | None = None) -> nn.Module:
     """A network whose answers depend on its input as a trained one's do: nothing saturates."""
     torch.manual_seed(seed)
-    module = build(ARCHITECTURES[role])
+    module = build(architecture or ARCHITECTURES[role])
     for part in module.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             for buffer in (part.weight, part.running_var):
@@ -34,8 +34,19 @@ def small_network(role: str, seed: int = 0) -> nn.Module:
     return module
 
 
-def write_small_weights(folder: Path, role: str, seed: int = 0, **recorded: object) -> Path:
+def write_small_weights(
+    folder: Path,
+    role: str,
+    seed: int = 0,
+    crop_irc: tuple[int, int, int] | None = None,
+    **recorded: object,
+) -> Path:
     """``<folder>/<role>.safetensors``; ``recorded`` may hold ``pipeline`` and ``source``."""
     path = folder / f"{role}.safetensors"
-    save_weights(path, small_network(role, seed).state_dict(), ARCHITECTURES[role], **recorded)
+    architecture = ARCHITECTURES[role]
+    if crop_irc is not None:
+        arguments = {**architecture.arguments, "crop_irc": list(crop_irc)}
+        architecture = Architecture(architecture.name, arguments)
+    state = small_network(role, seed, architecture).state_dict()
+    save_weights(path, state, architecture, **recorded)
     return path

@@ -14,9 +14,10 @@ from lunart.data.cache import Cache
 from lunart.data.ct import Ct
 from lunart.errors import DataError, UsageError
 from lunart.models import SegmentationUNet
-from lunart.training.blend import findings
+from lunart.training.blend import findings, sources
+from lunart.training.blend.backgrounds import read_background
 from lunart.training.blend.crops import CropBlend, CropSource, rated_source, sort_of
-from lunart.training.blend.jobs import Alone, Blended, Generated, Whole
+from lunart.training.blend.jobs import Alone, Blended, Generated, Surroundings, Whole
 from lunart.training.blend.library import Library, read_library
 from lunart.training.blend.maker import Maker
 from lunart.training.blend.nodules import read_cubes
@@ -31,9 +32,9 @@ from lunart.training.blend.parts import (
 from lunart.training.blend.patches import Group, Patches, Slices
 from lunart.training.blend.pool import NOBODY, Pool, PoolSettings, gather
 from lunart.training.blend.resample import nearest, stretched
-from lunart.training.blend.volume import Mix
+from lunart.training.blend.volume import Mix, make
 from lunart.training.cli import main as luna_train
-from lunart.training.scans import CROP_IRC
+from lunart.training.scans import CUBE_IRC, CUBE_SPACING_MM
 
 EVERY = (*STUDY, VALIDATION)
 MIX = Mix(nodules=6, natives=2, nulls=3, vessels=3)
@@ -125,6 +126,40 @@ def test_a_whole_scan_comes_as_it_is_with_its_own_nodules(library):
     assert np.array_equal(volume.hu, item.hu)
     assert len(volume.pieces) >= 1
     assert volume.nodule.sum() == item.nodules.sum()
+
+
+def test_a_nodule_s_surroundings_are_known_but_for_their_mirror_image(library):
+    cube = library.cubes[3]
+    one, same, other = (Surroundings((8, k), cube.patient_id).make(library) for k in (1, 1, 2))
+    assert np.array_equal(one.hu, same.hu)
+    assert one.hu.shape != other.hu.shape or not np.array_equal(one.hu, other.hu)
+    (piece,) = one.pieces
+    at = tuple(round(axis) for axis in piece.center_irc)
+    assert one.nodule[at]
+    assert one.known[at]
+    assert (piece.kind, piece.patient_id, one.background) == ("native", *[cube.patient_id] * 2)
+    step = np.array(one.spacing_irc_mm)
+    reach = np.abs((np.argwhere(one.known) - (np.array(one.hu.shape) - 1) / 2) * step)
+    assert reach.max(axis=0)[0] < 25.5 - 4
+    # Mirrored beyond: no crop of a place that is known holds nothing.
+    half = np.array(CUBE_IRC) / 2 * CUBE_SPACING_MM
+    assert (np.array(one.hu.shape) / 2 * step > reach.max(axis=0)[0] + half[0] - 6).all()
+    assert [finding.nodule for finding in findings.truths(one)] == [True]
+
+
+def test_of_an_unread_scan_only_what_is_put_in_is_known(folder, library):
+    path = next((folder / "backgrounds").glob("*.mhd"))
+    item = read_background(path, unread=True)
+    assert not item.known.any()
+    assert not len(item.bright)
+    volume = make((3, 1), [item], library.cubes, MIX)
+    assert volume.pieces
+    assert {piece.kind for piece in volume.pieces} <= {"nodule", "native"}
+    assert 0 < volume.known.sum() < volume.known.size / 2
+    for piece in volume.pieces:
+        assert volume.known[tuple(round(axis) for axis in piece.center_irc)]
+    ball = read_background(path, hidden_mm=[(0.0, 0.0, 0.0, 30.0)])
+    assert 0 < (~ball.known).sum() < ball.known.size
 
 
 def test_patches_alternate_and_an_epoch_is_a_function_of_its_number(library):
@@ -229,7 +264,7 @@ def pool(folder: Path, library: Library, tmp_path_factory: pytest.TempPathFactor
     return _gathered(folder, library, tmp_path_factory.mktemp("cache"))
 
 
-SETTINGS = PoolSettings(blended=8, validation=2, generated=1, mix=MIX)
+SETTINGS = PoolSettings(blended=8, validation=2, generated=1, surroundings=1, mix=MIX)
 
 
 def _look(volume):
@@ -264,9 +299,10 @@ def test_entries_of_a_part_are_of_its_patients_and_backgrounds(pool, library):
             assert entry.background == "phantom"
             continue
         mine = only(library, (entry.part,))
-        assert entry.background in {item.name for item in mine.backgrounds}
+        patients = {cube.patient_id for cube in mine.cubes}
+        assert entry.background in {item.name for item in mine.backgrounds} | patients
         if entry.finding.nodule and entry.finding.patient_id != entry.background:
-            assert entry.finding.patient_id in {cube.patient_id for cube in mine.cubes}
+            assert entry.finding.patient_id in patients
 
 
 def test_crops_alternate_and_are_of_the_parts_asked_for(pool):
@@ -285,13 +321,26 @@ def test_the_same_crop_comes_again_and_another_epoch_draws_others(pool):
     first, again, other = source.epoch(1), source.epoch(1), source.epoch(2)
     assert all(np.array_equal(first[k]["hu"], again[k]["hu"]) for k in range(12))
     assert any(not np.array_equal(first[k]["hu"], other[k]["hu"]) for k in range(12))
-    assert first[0]["hu"].shape == (1, 32, 48, 48)
+    assert first[0]["hu"].shape == (1, *CUBE_IRC)
 
 
 def test_nodules_only_are_refused(pool):
     nodules = Pool([e for e in pool.entries if e.finding.nodule], "x")
     with pytest.raises(DataError, match="nothing to tell apart"):
         CropSource(nodules, CropBlend())
+
+
+def test_cubes_are_rated_by_their_reader_and_undecided_ones_left_out(
+    folder, library, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sources, "RATED", replace(sources.RATED, surroundings=1))
+    rated = sources.rated_pool(folder, tmp_path, Cache(tmp_path))
+    ratings = {cube.patient_id: cube.malignancy for cube in library.cubes}
+    assert {e.finding.patient_id for e in rated.entries} == {
+        patient for patient, rating in ratings.items() if rating != 3
+    }
+    for entry in rated.entries:
+        assert entry.finding.nodule is (ratings[entry.finding.patient_id] >= 4)
 
 
 def test_rated_crops_are_drawn_by_their_rating(pool):
@@ -325,7 +374,8 @@ def test_a_block_keeps_its_finding_in_the_middle_as_the_pipeline_would():
     geometry = _core.Geometry(shape_irc=hu.shape, spacing_mm=(0.7, 0.7, 2.0))
     ct = Ct("", _core.scan_from_array(hu, geometry, "", ""))
     for center in ((0.0, 3.0, 59.0), (10.5, 35.5, 30.0), (19.0, 69.0, 0.0)):
-        block = blocks.centred(ct, center, CROP_IRC, (2, 6, 6))
-        middle = blocks.middle(block.astype(np.float32), CROP_IRC)
-        assert np.array_equal(middle, ct.crop(center, CROP_IRC, pad=True))
-        assert middle[16, 24, 24] == np.clip(hu[tuple(np.rint(center).astype(int))], -1000, 1000)
+        block = blocks.spaced(ct, center, CUBE_IRC, (4, 8, 8), CUBE_SPACING_MM)
+        middle = blocks.middle(block.astype(np.float32), CUBE_IRC)
+        asked = ct.crop(center, CUBE_IRC, pad=True, spacing_mm=CUBE_SPACING_MM)
+        np.testing.assert_allclose(middle, asked, atol=0.5)
+        assert block.shape == (40, 48, 48)

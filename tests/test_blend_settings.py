@@ -82,24 +82,24 @@ def test_nodules_are_found_once_and_centres_elsewhere_are_false():
 
 
 def _entry(nodule: bool, patient: str, volume: int, seed: int) -> Entry:
-    block = np.random.default_rng(seed).integers(-1000, 400, (36, 60, 60)).astype(np.int16)
+    block = np.random.default_rng(seed).integers(-1000, 400, (40, 48, 48)).astype(np.int16)
     finding = Finding((0.0, 0.0, 0.0), nodule, "truth", patient, True, 6.0)
     return Entry(finding, 0, volume, "lung", 2.0, block)
 
 
 def test_the_study_asks_the_network_about_the_middle_of_each_block(tmp_path):
     entries = [_entry(bool(k % 2), f"p{k % 3}", k, k) for k in range(5)]
-    weights = write_small_weights(tmp_path, "classification")
+    weights = write_small_weights(tmp_path, "classification", crop_irc=(32, 32, 32))
     network = load_checkpoint(weights, "classification").module()
     hu = torch.from_numpy(np.stack([Plain(entries)[k]["hu"] for k in range(5)]))
-    assert hu.shape == (5, 1, 32, 48, 48)
-    assert hu[0, 0, 0, 0, 0] == entries[0].block[2, 6, 6]
+    assert hu.shape == (5, 1, 32, 32, 32)
+    assert hu[0, 0, 0, 0, 0] == entries[0].block[4, 8, 8]
     np.testing.assert_allclose(
         study.predicted(network, entries), network(hu)[1][:, 1].numpy(), atol=1e-5
     )
 
 
-def test_the_study_draws_patients_and_volumes_whole():
+def test_the_study_draws_patients_and_lungs_whole():
     entries = [_entry(True, "p1", 1, 1), _entry(True, "p1", 2, 2), _entry(False, "p1", 2, 3)]
     held = study.Held(entries, np.array([0.9, 0.8, 0.1]))
     assert held.groups[0] == held.groups[1] != held.groups[2]

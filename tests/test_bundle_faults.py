@@ -189,10 +189,10 @@ def test_a_bundle_reached_through_a_link_is_fine(reader: Reader, bundle: Path, c
         b"{}",
         b"\xff\xfe\x00",
         b"\x00" * 100,
-        b'{"schema": "lunart.bundle/1"}',
+        b'{"schema": "lunart.bundle/2"}',
         b'{"schema": 1}',
         b'{"schema": null}',
-        b'{"schema": "lunart.bundle/1"} trailing',
+        b'{"schema": "lunart.bundle/2"} trailing',
         b"{'schema': 1}",
         b'{"a": 1e999}',
     ],
@@ -212,8 +212,9 @@ def test_deeply_nested_garbage_is_refused(reader: Reader, copy: Path) -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    ["lunart.bundle/0", "lunart.bundle/2", "lunart.bundle/10", "lunart.bundle/99999999999999999999",
-     "lunart.bundle/", "lunart.bundle/1 ", "lunart.result/1", "", "LUNART.BUNDLE/1"],
+    ["lunart.bundle/0", "lunart.bundle/1", "lunart.bundle/3", "lunart.bundle/10",
+     "lunart.bundle/99999999999999999999",
+     "lunart.bundle/", "lunart.bundle/2 ", "lunart.result/2", "", "LUNART.BUNDLE/2"],
 )  # fmt: skip
 def test_another_schema_is_refused_and_named(schema: str, reader: Reader, copy: Path) -> None:
     spoil.change(copy, lambda m: m.update(schema=schema))
@@ -316,6 +317,12 @@ PIPELINE_FAULTS: list[tuple[str, object]] = [
     ("crop_irc", [10**9, 10**9, 10**9]),
     ("crop_irc", [1e300, 48, 48]),
     ("crop_irc", "32x48x48"),
+    ("crop_spacing_mm", 0),
+    ("crop_spacing_mm", -1.0),
+    ("crop_spacing_mm", 1e9),
+    ("crop_spacing_mm", "1"),
+    ("crop_spacing_mm", True),
+    ("crop_spacing_mm", [1, 1, 1]),
     ("nodule_threshold", -0.1),
     ("nodule_threshold", [0.5]),
 ]

@@ -170,6 +170,14 @@ def test_a_word_that_is_no_setting_is_refused(tmp_path):
         load_checkpoint(path, "classification")
 
 
+@pytest.mark.parametrize("spacing", [0.0, -1.0, 1e9, "1"])
+def test_a_spacing_of_crops_that_makes_no_sense_is_refused(tmp_path, spacing):
+    recorded = {"crop_spacing_mm": spacing}
+    path = write_small_weights(tmp_path, "malignancy", pipeline=recorded)
+    with pytest.raises(BundleError, match="crop_spacing_mm is"):
+        load_checkpoint(path, "malignancy")
+
+
 def test_recorded_architecture_that_contradicts_the_weights(tmp_path, state):
     path = tmp_path / "a.safetensors"
     save_weights(path, state, ARCHITECTURES["classification"])

@@ -101,6 +101,56 @@ def test_crops_are_those_of_the_oracle(
         np.testing.assert_array_equal(crop[0], oracle(hu, candidate.center_irc, CROP))
 
 
+@pytest.mark.parametrize("kind", ["int16", "float32"])
+@pytest.mark.parametrize(
+    "spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 2.5), (0.5, 0.8, 5.0), (3, 2, 0.4)]
+)
+@pytest.mark.parametrize("shape", [(40, 60, 70), (9, 50, 30), (1, 60, 60), (3, 3, 3), (1, 1, 1)])
+def test_crops_of_their_own_spacing_are_those_of_the_oracle(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], kind: str, tmp_path: Path
+) -> None:
+    size = (16, 24, 31)
+    bundle = write_handmade(
+        tmp_path / "b", erosion=0, crop_border="pad", crop_spacing_mm=1.25, crop_irc=list(size)
+    )
+    corners = [(i, r, c) for i in (0, -1) for r in (0, -1) for c in (0, -1)]
+    middle = tuple(n // 2 for n in shape)
+    places = [tuple(v % n for v, n in zip(p, shape, strict=True)) for p in [*corners, middle]]
+    hu = _dots(shape, places).astype(kind)
+    if shape[2] > 40:
+        hu[0, 20:22, 30:31] = 3000  # a centre between two voxels
+    calls: list[FloatArray] = []
+    networks = {"segmentation": bright(BRIGHT), "classification": recording(certain(), calls)}
+    result = found(runner(bundle, networks), scan_of(hu, spacing))
+    crops = np.concatenate(calls)
+    assert crops.shape == (result.candidate_count, 1, *size)
+    for crop, candidate in zip(crops, result.candidates or (), strict=True):
+        asked = oracles.spaced_crop(hu, candidate.center_irc, size, spacing[::-1], 1.25)
+        np.testing.assert_allclose(crop[0], asked, atol=2e-3)
+
+
+def test_crops_of_their_own_spacing_hold_as_much_of_thick_slices_as_of_thin(tmp_path: Path) -> None:
+    bundle = write_handmade(
+        tmp_path / "b", erosion=0, crop_border="pad", crop_spacing_mm=1.0, crop_irc=[8, 16, 16]
+    )
+    seen = []
+    for thick in (1.0, 2.0, 4.0):
+        hu = np.full((round(40 / thick), 40, 40), -800, np.int16)
+        hu[round(12 / thick) : round(28 / thick), 15:26, 15:26] = 1000
+        calls: list[FloatArray] = []
+        networks = {"segmentation": bright(BRIGHT), "classification": recording(certain(), calls)}
+        found(runner(bundle, networks), scan_of(hu, (1.0, 1.0, thick)))
+        seen.append(calls[0][0, 0])
+    for crop in seen:
+        np.testing.assert_allclose(crop, seen[0], atol=1e-3)
+
+
+def test_a_spacing_of_crops_wants_their_centre_in_the_middle(tmp_path: Path) -> None:
+    bundle = write_handmade(tmp_path / "b", crop_spacing_mm=1.0)
+    with pytest.raises(BundleError, match='crop_border is "shift" and crop_spacing_mm is not null'):
+        runner(bundle, {"segmentation": bright(BRIGHT), "classification": certain()})
+
+
 def test_an_unknown_border_is_refused_with_its_name(tmp_path: Path) -> None:
     bundle = write_handmade(tmp_path / "b", crop_border="mirror")
     with pytest.raises(BundleError, match='crop_border is "mirror"; expected shift or pad'):

@@ -240,6 +240,7 @@ def test_settings_come_from_the_weights(exported):
     assert pipeline["malignancy_threshold"] == 0.5
     assert pipeline["context_slices"] == 3
     assert pipeline["crop_irc"] == [32, 48, 48]
+    assert pipeline["crop_spacing_mm"] is None
 
 
 def test_verification_covers_what_it_should(exported):
@@ -733,7 +734,7 @@ def test_a_folder_that_cannot_be_looked_at_exits_7(bundle, weights, tmp_path, mo
 
 @pytest.mark.parametrize(
     "content",
-    [b"[" * 100_000, b'{"schema": "lunart.bundle/1"}' + b" " * (4 << 20), b"\xff", b"[]", b"{}"],
+    [b"[" * 100_000, b'{"schema": "lunart.bundle/2"}' + b" " * (4 << 20), b"\xff", b"[]", b"{}"],
     ids=["nested", "huge", "binary", "list", "empty"],
 )
 def test_a_manifest_that_is_none_is_left_alone(content, weights, tmp_path, capsys):
@@ -773,6 +774,25 @@ def test_networks_that_do_not_fit_one_pipeline_exit_4(weights, tmp_path, capsys,
     given = {"segmentation": path, "classification": weights["classification"]}
     assert main(_arguments(given, tmp_path / "luna")) == 4
     assert "4 slices" in capsys.readouterr().err
+
+
+def test_networks_whose_crops_have_other_voxels_exit_4(two, tmp_path, capsys):
+    spaced = {"crop_spacing_mm": 1.0}
+    path = write_small_weights(tmp_path, "malignancy", pipeline=spaced)
+    assert main(_arguments({**two, "malignancy": path}, tmp_path / "luna")) == 4
+    said = capsys.readouterr().err
+    assert "malignancy weights take crops of voxels of 1 mm" in said
+    assert "classification weights the scan's own voxels" in said
+
+
+def test_the_spacing_of_crops_belongs_to_the_weights(two, tmp_path):
+    recorded = {"crop_border": "pad", "crop_spacing_mm": 1.25}
+    path = write_small_weights(tmp_path, "classification", crop_irc=(16, 32, 32), pipeline=recorded)
+    given = {**two, "classification": path}
+    assert main(_arguments(given, tmp_path / "luna", "--format=torchscript-trace")) == 0
+    pipeline = _manifest(tmp_path / "luna")["pipeline"]
+    assert pipeline["crop_spacing_mm"] == 1.25
+    assert pipeline["crop_irc"] == [16, 32, 32]
 
 
 def test_no_embedded_weights_exit_4(tmp_path, monkeypatch, capsys):

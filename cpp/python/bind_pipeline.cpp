@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "bundle/sha256.hpp"
@@ -82,15 +83,20 @@ FloatArray slice_input(const Volume& scan, std::int64_t index, int context_slice
 }
 
 FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
-                const std::array<std::int64_t, 3>& size, bool pad) {
+                const std::array<std::int64_t, 3>& size, bool pad,
+                std::optional<double> spacing_mm) {
   for (const std::int64_t n : size) {
     if (n < 1 || n > 512) throw Error(Errc::usage, "a crop of " + std::to_string(n) + " voxels");
   }
+  if (spacing_mm && !(*spacing_mm > 0)) {
+    throw Error(Errc::usage, "a crop's spacing of " + std::to_string(*spacing_mm) + " mm");
+  }
   std::vector<float> voxels(static_cast<std::size_t>(size[0] * size[1] * size[2]));
-  copy_crop(
-      scan, {centre[0], centre[1], centre[2]},
-      {.crop = {size[0], size[1], size[2]}, .border = pad ? CropBorder::pad : CropBorder::shift},
-      voxels.data());
+  copy_crop(scan, {centre[0], centre[1], centre[2]},
+            {.crop = {size[0], size[1], size[2]},
+             .border = pad ? CropBorder::pad : CropBorder::shift,
+             .spacing_mm = spacing_mm},
+            voxels.data());
   return to_numpy(size, voxels);
 }
 
@@ -160,7 +166,7 @@ void bind_pipeline(py::module_& m) {
       py::arg("data"), py::arg("portable") = false,
       "SHA-256 in hexadecimal; portable: without the processor's instructions for it.");
   m.def("crop", &crop, py::arg("scan"), py::arg("center_irc"), py::arg("crop_irc"),
-        py::arg("pad") = false,
+        py::arg("pad") = false, py::arg("spacing_mm") = py::none(),
         "What a 3-D network sees around a centre: (index, row, col), clamped HU.");
   m.def("boxes_around", &boxes_around, py::arg("cells"), py::arg("scan_irc"), py::arg("block_irc"),
         py::arg("multiple_of") = 4, py::arg("halo") = 24,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCHEMA_NAME = "lunart.bundle"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 #: What a bundle may be for.

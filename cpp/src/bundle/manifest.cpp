@@ -9,8 +9,8 @@ namespace lunart {
 namespace {
 
 constexpr std::string_view kSchemaName = "lunart.bundle/";
-constexpr int kSchemaVersion = 1;
-constexpr std::string_view kSchema = "lunart.bundle/1";
+constexpr int kSchemaVersion = 2;
+constexpr std::string_view kSchema = "lunart.bundle/2";
 
 BundleFile file_of(const Json& at) {
   const Json& bytes = member_of(at, "bytes");

@@ -65,6 +65,12 @@ PipelineSettings pipeline_of(const Json& at, const Json& segmentation) {
     refuse("pipeline.crop_border is \"" + border + "\"; expected shift or pad");
   }
   p.classify.border = border == "pad" ? CropBorder::pad : CropBorder::shift;
+  if (!member_of(at, "crop_spacing_mm").is_null()) {
+    p.classify.spacing_mm = number_in(at, "crop_spacing_mm", 0.1, 10);
+    if (p.classify.border != CropBorder::pad) {
+      refuse("pipeline.crop_border is \"shift\" and crop_spacing_mm is not null; expected pad");
+    }
+  }
   p.nodule_threshold = number_in(at, "nodule_threshold", 0, 1);
   return p;
 }

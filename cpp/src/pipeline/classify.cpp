@@ -40,9 +40,62 @@ std::vector<double> probabilities_of(const std::vector<Tensor>& outputs, std::si
   return probabilities;
 }
 
+// Between which two voxels of an axis a crop's voxel lies, and its share of the upper one.
+struct Between {
+  std::int64_t low;
+  float share;
+};
+
+std::vector<Between> places(double centre, std::int64_t size, double step, std::int64_t n) {
+  std::vector<Between> found;
+  for (std::int64_t k = 0; k < size; ++k) {
+    const double at = centre + (static_cast<double>(k) - static_cast<double>(size - 1) / 2) * step;
+    // One voxel beyond the scan is as good as any other: both neighbours are outside.
+    const double inside = std::clamp(at, -1.0, static_cast<double>(n));
+    const double low = std::floor(inside);
+    found.push_back({static_cast<std::int64_t>(low), static_cast<float>(inside - low)});
+  }
+  return found;
+}
+
+void interpolate_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o,
+                      float* to) {
+  const IrcIndex n = volume.geometry.shape;
+  const Xyz scan_mm = volume.geometry.spacing;
+  const double mm = *o.spacing_mm;
+  const auto slices = places(centre.index, o.crop.index, mm / scan_mm.z, n.index);
+  const auto rows = places(centre.row, o.crop.row, mm / scan_mm.y, n.row);
+  const auto cols = places(centre.col, o.crop.col, mm / scan_mm.x, n.col);
+  std::visit(
+      [&](auto voxels) {
+        const auto hu = [&](std::int64_t i, std::int64_t r, std::int64_t c) {
+          if (i < 0 || i >= n.index || r < 0 || r >= n.row || c < 0 || c >= n.col) {
+            return o.window.low;
+          }
+          return o.window.clamped(static_cast<float>(voxels[(i * n.row + r) * n.col + c]));
+        };
+        const auto between = [](float low, float high, float share) {
+          return low + share * (high - low);
+        };
+        for (const auto [i, up] : slices) {
+          for (const auto [r, down] : rows) {
+            for (const auto [c, right] : cols) {
+              const auto along = [&](std::int64_t slice, std::int64_t row) {
+                return between(hu(slice, row, c), hu(slice, row, c + 1), right);
+              };
+              *to++ = between(between(along(i, r), along(i, r + 1), down),
+                              between(along(i + 1, r), along(i + 1, r + 1), down), up);
+            }
+          }
+        }
+      },
+      volume.hu);
+}
+
 }  // namespace
 
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
+  if (o.spacing_mm) return interpolate_crop(volume, centre, o, to);
   const IrcIndex n = volume.geometry.shape;
   const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index, o.border);
   const std::int64_t r0 = crop_start(centre.row, o.crop.row, n.row, o.border);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct ClassifyOptions {
   HuWindow window{};
   IrcIndex crop{32, 48, 48};
   CropBorder border = CropBorder::shift;
+  // Distance of a crop's voxels on every axis, in mm; without it they are the scan's own.
+  std::optional<double> spacing_mm;
 };
 
 // The crop around a centre, clamped, into `to` (room for a crop); the rule is below.
@@ -27,7 +30,14 @@ void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o
 // Probability of the positive class for the crop around each centre. The crop starts at the centre,
 // rounded half to even as NumPy does, less half its size; with CropBorder::shift it is shifted
 // inside the scan, and where the scan is shorter than the crop it holds the whole scan. Beyond the
-// scan it holds window.low. `step(done, total)` is called before the first batch and after each,
+// scan it holds window.low.
+//
+// With spacing_mm the crop's middle, between two voxels where its size is even, is the centre
+// itself and each of its voxels is interpolated linearly between the scan's eight around it,
+// clamped before; a place beyond the scan's outermost voxels lies between them and window.low.
+// Borders are those of CropBorder::pad then, whatever `border` says.
+//
+// `step(done, total)` is called before the first batch and after each,
 // and may throw. Throws Errc::engine when a probability is not a number.
 [[nodiscard]] std::vector<double> classify(
     const Volume& volume, std::span<const Irc> centres, const Network& network,

@@ -3,15 +3,17 @@ chapters 13 and 14.
 
 Whole slices in batches of four through eager PyTorch, SciPy for erosion, labels and centres of
 mass, crops in batches of four through the classifier; every processor, nothing tuned. Written
-anew from the method. Thresholds, erosion and the way up in which the networks see the scan are the
-bundle's, so that the same nodules can be expected of both.
+anew from the method. Thresholds, erosion, crops and the way up in which the networks see the scan
+are the bundle's, so that the same nodules can be expected of both.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from lunart import _core
-from lunart.bench.inputs import as_networks_see
+from lunart.bench.inputs import as_networks_see, crop
 from lunart.bundle import Bundle
 from lunart.networks import torch_threads
 
@@ -55,13 +57,11 @@ class _Book:
     threshold: float
     erosion: int  # 1 in the book
     least_mm3: float  # of a component; 0 in the book
-    crop: tuple[int, int, int]
 
     @classmethod
     def of(cls, bundle: Bundle) -> _Book:
         pipeline = bundle.pipeline
         low, high = pipeline["hu_window"]
-        depth, rows, cols = pipeline["crop_irc"]
         return cls(
             (low, high),
             pipeline["context_slices"],
@@ -69,7 +69,6 @@ class _Book:
             pipeline["segmentation_threshold"],
             pipeline["erosion"],
             pipeline["min_component_mm3"],
-            (depth, rows, cols),
         )
 
 
@@ -89,7 +88,7 @@ def find(bundle: Bundle, scan_path: Path, threads: int) -> BaselineResult:
         clock.lap("segment")
         centres, voxels = group(mask, hu, book, scan.geometry.voxel_mm3)
         clock.lap("group")
-        probabilities = classify(classification, hu, centres, book)
+        probabilities = classify(classification, scan, centres, bundle.pipeline)
         clock.lap("classify")
     candidates = [
         Candidate(_stored(scan, stored, centre), count, probability)
@@ -139,33 +138,15 @@ def group(
 
 
 def classify(
-    network: nn.Module,
-    hu: NDArray[np.float32],
-    centres: list[Centre],
-    book: _Book,
+    network: nn.Module, scan: _core.Scan, centres: list[Centre], pipeline: Mapping[str, Any]
 ) -> list[float]:
     """The probability of each candidate."""
     probabilities: list[float] = []
     for first in range(0, len(centres), BATCH):
-        crops = [_crop(hu, centre, book) for centre in centres[first : first + BATCH]]
-        _, probability = network(torch.stack(crops))
+        crops = [crop(scan, centre, pipeline) for centre in centres[first : first + BATCH]]
+        _, probability = network(torch.from_numpy(np.stack(crops)))
         probabilities += probability[:, 1].tolist()
     return probabilities
-
-
-def _crop(hu: NDArray[np.float32], centre: Centre, book: _Book) -> Tensor:
-    """Shifted inside at the scan's borders; a scan that is too short is air beyond its ends."""
-    crop = torch.full(book.crop, float(book.window[0]))
-    source, target = [], []
-    for middle, size, n in zip(centre, book.crop, hu.shape, strict=True):
-        first = round(middle) - size // 2  # half to even
-        first = min(max(first, min(0, n - size)), max(0, n - size))
-        begin, end = max(first, 0), min(first + size, n)
-        source.append(slice(begin, end))
-        target.append(slice(begin - first, end - first))
-    inside = torch.from_numpy(hu[source[0], source[1], source[2]])
-    crop[target[0], target[1], target[2]] = inside.clamp(*book.window)
-    return crop[None]
 
 
 def _stored(scan: _core.Scan, stored: _core.Scan, centre: Centre) -> Centre:

@@ -14,6 +14,7 @@ from lunart.bundle import Bundle
 from lunart.phantom import generate
 
 FloatArray = NDArray[np.float32]
+Center = tuple[float, float, float]
 
 _SLICES = 4
 _PHANTOM_SHAPE = (16, 512, 512)
@@ -36,6 +37,13 @@ def as_networks_see(scan: _core.Scan, pipeline: Mapping[str, Any]) -> _core.Scan
     return _core.oriented(scan) if pipeline["orientation"] == "LPS" else scan
 
 
+def crop(scan: _core.Scan, center_irc: Center, pipeline: Mapping[str, Any]) -> FloatArray:
+    """What the bundle's pipeline shows a 3-D network around a centre: ``(1, *crop_irc)``."""
+    pad = pipeline["crop_border"] == "pad"
+    spacing_mm = pipeline["crop_spacing_mm"]
+    return _core.crop(scan, center_irc, pipeline["crop_irc"], pad, spacing_mm)[None]
+
+
 def sample(scan: _core.Scan, bundle: Bundle) -> dict[str, FloatArray]:
     """Inputs of each model: whole slices, and crops from all over the scan, as single inputs."""
     seen = as_networks_see(scan, bundle.pipeline)
@@ -56,10 +64,9 @@ def _slices(scan: _core.Scan, bundle: Bundle) -> FloatArray:
 
 
 def _crops(scan: _core.Scan, bundle: Bundle) -> FloatArray:
-    size = bundle.pipeline["crop_irc"]
     shares = ((0.3, 0.5, 0.7), (0.4, 0.6), (0.25, 0.45, 0.7))
     centres = [
         [share * n for share, n in zip(place, scan.shape_irc, strict=True)]
         for place in product(*shares)
     ]
-    return np.stack([_core.crop(scan, centre, size)[None] for centre in centres])
+    return np.stack([crop(scan, centre, bundle.pipeline) for centre in centres])

@@ -29,13 +29,17 @@ def around(ct: Ct, center_irc: Irc, crop_irc: Size, margin_irc: Size) -> NDArray
     return cut(ct, (i, r, c), (sizes[0], sizes[1], sizes[2]), crop_irc)
 
 
-def centred(ct: Ct, center_irc: Irc, crop_irc: Size, margin_irc: Size) -> NDArray[np.int16]:
-    """As :func:`around`, for crops that keep the centre in their middle, with air beyond the scan.
+def spaced(
+    ct: Ct, center_irc: Irc, crop_irc: Size, margin_irc: Size, spacing_mm: float
+) -> NDArray[np.int16]:
+    """As :func:`around`, for crops of their own spacing: the centre in their middle, with air
+    beyond the scan.
 
-    What ``_core.crop`` gives with ``pad``.
+    What ``_core.crop`` gives with ``spacing_mm``, in whole HU.
     """
-    sizes = tuple(size + 2 * m for size, m in zip(crop_irc, margin_irc, strict=True))
-    return np.rint(ct.crop(center_irc, (sizes[0], sizes[1], sizes[2]), pad=True)).astype(np.int16)
+    i, r, c = (size + 2 * m for size, m in zip(crop_irc, margin_irc, strict=True))
+    hu = ct.crop(center_irc, (i, r, c), pad=True, spacing_mm=spacing_mm)
+    return np.rint(hu).astype(np.int16)
 
 
 def cut(ct: Ct, start_irc: Size, size_irc: Size, crop_irc: Size) -> NDArray[np.int16]:

@@ -58,13 +58,19 @@ class Ct:
         return inside(self.shape_irc, center_irc)
 
     def crop(
-        self, center_irc: Irc, crop_irc: tuple[int, int, int], *, pad: bool = False
+        self,
+        center_irc: Irc,
+        crop_irc: tuple[int, int, int],
+        *,
+        pad: bool = False,
+        spacing_mm: float | None = None,
     ) -> NDArray[np.float32]:
         """What a 3-D network sees around a centre: clamped HU.
 
         ``pad``: the centre stays in the middle at the scan's border, with air beyond it.
+        ``spacing_mm``: the distance of the crop's voxels, without it the scan's own.
         """
-        return _core.crop(self.scan, center_irc, crop_irc, pad)
+        return _core.crop(self.scan, center_irc, crop_irc, pad, spacing_mm)
 
     def slices(self, index: int, context: int) -> NDArray[np.float32]:
         """What the segmentation network sees of a slice: ``(2*context + 1, rows, cols)``."""

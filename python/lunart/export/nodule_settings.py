@@ -19,6 +19,7 @@ PIPELINE: dict[str, Any] = {
     "connectivity": 6,
     "min_component_mm3": 0.0,
     "crop_border": "shift",
+    "crop_spacing_mm": None,
     "nodule_threshold": 0.5,
     "malignancy_threshold": 0.5,
 }
@@ -53,13 +54,29 @@ def settings_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
     }
     for role, checkpoint in checkpoints.items():
         settings.update(checkpoint.pipeline)
-        own = list(checkpoint.architecture.arguments.get("crop_irc", crop))
-        if own != crop:
-            raise BundleError(
-                f"the {role} weights take crops of {own}, the classification weights {crop}; "
-                "one bundle has one crop size"
-            )
+        _require_same_crops(role, checkpoint, checkpoints["classification"])
     return {"pipeline": settings, "intended_input": _INTENDED_INPUT}
+
+
+def _require_same_crops(role: str, checkpoint: Checkpoint, classification: Checkpoint) -> None:
+    if "crop_irc" not in checkpoint.architecture.arguments:
+        return
+    (own, own_mm), (crop, crop_mm) = (
+        (list(one.architecture.arguments["crop_irc"]), one.pipeline.get("crop_spacing_mm"))
+        for one in (checkpoint, classification)
+    )
+    if own != crop:
+        raise BundleError(
+            f"the {role} weights take crops of {own}, the classification weights {crop}; "
+            "one bundle has one crop size"
+        )
+    if own_mm != crop_mm:
+        of, others = ("the scan's own voxels" if mm is None else f"voxels of {mm:g} mm"
+                      for mm in (own_mm, crop_mm))  # fmt: skip
+        raise BundleError(
+            f"the {role} weights take crops of {of}, the classification weights {others}; "
+            "one bundle has one spacing of crops"
+        )
 
 
 def _halo(depth: int) -> int:

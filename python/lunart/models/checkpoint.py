@@ -47,8 +47,12 @@ SETTINGS: dict[str, dict[str, tuple[type, float, float] | frozenset[str]]] = {
     "classification": {
         "nodule_threshold": (float, 0.0, 1.0),
         "crop_border": frozenset({"shift", "pad"}),
+        "crop_spacing_mm": (float, 0.1, 10.0),
     },
-    "malignancy": {"malignancy_threshold": (float, 0.0, 1.0)},
+    "malignancy": {
+        "malignancy_threshold": (float, 0.0, 1.0),
+        "crop_spacing_mm": (float, 0.1, 10.0),
+    },
     CLASSIFIER: {},
 }
 

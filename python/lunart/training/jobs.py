@@ -14,6 +14,7 @@ from lunart.models.images import Images, square
 from lunart.training.augment import Augmentation
 from lunart.training.losses import CrossEntropy, MixedLoss, RecallWeightedDice
 from lunart.training.samples import changed, in_mode, source_of
+from lunart.training.scans import CROP_IRC, CUBE_IRC, CUBE_SPACING_MM
 from lunart.training.source import Source
 from lunart.training.tasks import Classification, Segmentation, Task
 from lunart.training.trainee import Trainee, finetuned, nodule_classifier, segmenter, unchanged
@@ -54,15 +55,13 @@ def segmentation(options: Namespace, tell: Tell) -> Job:
 def classification(options: Namespace, tell: Tell) -> Job:
     """``luna-train cls``."""
     return Job(
-        trainee=nodule_classifier(
-            options.seed, conv_channels=options.channels, dropout=_dropout(options)
-        ),
+        trainee=_new_classifier(options),
         task=_classification(options),
         source=source_of("cls", options, tell),
         pipeline={
             "nodule_threshold": options.threshold,
-            # Blended volumes are cut with the finding in the middle.
             "crop_border": "pad" if options.blend else "shift",
+            **_crop_spacing(options),
         },
     )
 
@@ -70,9 +69,7 @@ def classification(options: Namespace, tell: Tell) -> Job:
 def malignancy(options: Namespace, tell: Tell) -> Job:
     """``luna-train mal``."""
     if options.finetune is None:
-        trainee = nodule_classifier(
-            options.seed, conv_channels=options.channels, dropout=_dropout(options)
-        )
+        trainee = _new_classifier(options)
     else:
         trainee = finetuned(
             load_checkpoint(options.finetune, "classification"),
@@ -84,7 +81,7 @@ def malignancy(options: Namespace, tell: Tell) -> Job:
         trainee=trainee,
         task=_classification(options),
         source=source_of("mal", options, tell),
-        pipeline={"malignancy_threshold": options.threshold},
+        pipeline={"malignancy_threshold": options.threshold, **_crop_spacing(options)},
     )
 
 
@@ -126,6 +123,19 @@ def cifar(options: Namespace, tell: Tell) -> Job:
             preprocess=square(SIDE, mean=source.mean, deviation=source.deviation),
         ),
     )
+
+
+def _new_classifier(options: Namespace) -> Trainee:
+    return nodule_classifier(
+        options.seed,
+        conv_channels=options.channels,
+        crop_irc=CUBE_IRC if options.blend else CROP_IRC,
+        dropout=_dropout(options),
+    )
+
+
+def _crop_spacing(options: Namespace) -> dict[str, float]:
+    return {"crop_spacing_mm": CUBE_SPACING_MM} if options.blend else {}
 
 
 def _classification(options: Namespace) -> Classification:

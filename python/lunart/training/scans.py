@@ -9,6 +9,10 @@ import numpy as np
 # What augmentation moves out of the window is clamped again.
 HU_WINDOW = (-1000, 1000)
 CROP_IRC = (32, 48, 48)
+#: Crops of blended volumes: as many millimetres whatever a scan's voxels are, for slices of a few
+#: lungs teach little of those of another thickness.
+CUBE_IRC = (32, 32, 32)
+CUBE_SPACING_MM = 1.0
 # Slices that the segmentation network sees either side of its own.
 CONTEXT = 3
 # Phantoms of these seeds are for evaluation only.

@@ -52,14 +52,18 @@ def read_background(
     *,
     name: str | None = None,
     hidden_mm: list[tuple[float, float, float, float]] | None = None,
+    unread: bool = False,
 ) -> Background:
-    """Read a scan; ``votes`` counts the readers at each voxel, ``hidden_mm`` lists balls (x, y, z
-    and radius in mm) of which nothing is known. Raises what the core raises."""
+    """Read a scan; ``votes`` counts the readers at each voxel.
+
+    Nothing is known of the balls ``hidden_mm`` (x, y, z and radius in mm), or, where ``unread``, of
+    the whole scan. Raises what the core raises.
+    """
     scan = _core.oriented(_core.read_scan(path))
     geometry = scan.geometry
     hu = np.asarray(scan.hu)
     lungs = _core.lung_region(scan).astype(bool)
-    known = np.ones(hu.shape, bool)
+    known = np.full(hu.shape, not unread)
     spacing_xyz = geometry.spacing_mm
     spacing = (spacing_xyz[2], spacing_xyz[1], spacing_xyz[0])
     for x, y, z, radius in hidden_mm or []:

@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
-from lunart.training.scans import CROP_IRC
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from lunart.models.checkpoint import Checkpoint
 
 _PROG = "python -m lunart.training.blend.choose"
 THRESHOLDS = (0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -173,13 +174,12 @@ def _compare_both(options: Namespace, seen: Sequence[Seen]) -> None:
 
     checkpoint = load_checkpoint(options.classification, "classification")
     network = checkpoint.module()
-    pad = checkpoint.pipeline.get("crop_border") == "pad"
     say("threshold  nodule threshold  found  false a volume")
     for threshold in THRESHOLDS:
         counts = {nodule: Count() for nodule in NODULE_THRESHOLDS}
         for one in seen:
             centers = one.centers(threshold, options.erosion, options.min_volume)
-            said = _classified(network, one.scan, centers, pad=pad)
+            said = _classified(network, one.scan, centers, checkpoint)
             for nodule, count in counts.items():
                 one.score(count, [c for c, p in zip(centers, said, strict=True) if p > nodule])
         for nodule, count in counts.items():
@@ -188,14 +188,18 @@ def _compare_both(options: Namespace, seen: Sequence[Seen]) -> None:
 
 
 def _classified(
-    network: nn.Module, scan: _core.Scan, centers: Sequence[Center], *, pad: bool
+    network: nn.Module, scan: _core.Scan, centers: Sequence[Center], checkpoint: Checkpoint
 ) -> list[float]:
     import torch
 
+    size = checkpoint.architecture.arguments["crop_irc"]
+    pad = checkpoint.pipeline.get("crop_border") == "pad"
+    spacing = checkpoint.pipeline.get("crop_spacing_mm")
+    assert not isinstance(spacing, str)
     found: list[float] = []
     for start in range(0, len(centers), _BATCH):
         some = centers[start : start + _BATCH]
-        crops = np.stack([_core.crop(scan, center, CROP_IRC, pad) for center in some])[:, None]
+        crops = np.stack([_core.crop(scan, center, size, pad, spacing) for center in some])[:, None]
         with torch.inference_mode():
             found += network(torch.from_numpy(crops))[1][:, 1].tolist()
     return found

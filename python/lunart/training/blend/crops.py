@@ -15,7 +15,7 @@ from lunart.training.augment import Augmentation, augment_crop
 from lunart.training.blend.findings import MINED
 from lunart.training.blend.parts import STUDY, VALIDATION
 from lunart.training.blend.pool import NOBODY, Entry, Pool
-from lunart.training.scans import CROP_IRC
+from lunart.training.scans import CUBE_IRC
 from lunart.training.source import Sample, Samples, generator
 
 #: What may be drawn, and how often in relation: nodules in their own surroundings and pasted ones;
@@ -32,11 +32,9 @@ class CropBlend:
     seed: int = 1
     parts: tuple[int, ...] = STUDY
     crops: int = 6000
-    #: Pieces were turned and scaled when they were put in; another interpolation only blurs.
+    #: Pieces were scaled when they were put in.
     augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(
-            shift=0.04, scale=0.05, turn_degrees=0.0, noise_hu=10.0
-        )
+        default_factory=lambda: Augmentation(shift=0.04, scale=0.05, noise_hu=10.0)
     )
 
 
@@ -107,7 +105,7 @@ class Plain:
 
     def __getitem__(self, index: int) -> Sample:
         entry = self.entries[index]
-        crop = blocks.middle(entry.block.astype(np.float32), CROP_IRC)
+        crop = blocks.middle(entry.block.astype(np.float32), CUBE_IRC)
         return _sample(crop, entry)
 
 
@@ -127,7 +125,7 @@ class _Drawn:
         found = groups[int(rng.choice(len(groups), p=shares / shares.sum()))][1]
         entry = found[int(rng.integers(len(found)))]
         block = entry.block.astype(np.float32)
-        crop = augment_crop(rng, block, CROP_IRC, settings=self.settings.augmentation)
+        crop = augment_crop(rng, block, CUBE_IRC, settings=self.settings.augmentation)
         return _sample(crop, entry)
 
 

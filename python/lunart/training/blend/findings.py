@@ -130,7 +130,8 @@ def truths(volume: Volume) -> list[Finding]:
         voxels = np.argwhere(labels[box] == number)
         i, r, c = (float(v) + part.start for v, part in zip(voxels.mean(axis=0), box, strict=True))
         size = sphere_mm(len(voxels) * voxel_mm3)
-        if size >= LEAST_MM:
+        at = tuple(round(v) for v in (i, r, c))
+        if size >= LEAST_MM and volume.known[at]:
             patient_id, native = _owner(volume, (i, r, c))
             found.append(Finding((i, r, c), True, "truth", patient_id, native, size))
     return found

@@ -1,15 +1,17 @@
 """Volumes to be made, each a function of its own numbers and of the library.
 
 ``Blended`` puts pieces into a background, ``Alone`` is a cube by itself with its true surroundings,
-``Whole`` a background as it is, ``Generated`` a phantom, whose anatomy no scan shares.
+``Surroundings`` the same with room to look for look-alikes, ``Whole`` a background as it is,
+``Generated`` a phantom, whose anatomy no scan shares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
@@ -17,12 +19,15 @@ from lunart.phantom import generate
 from lunart.training.blend.library import Library
 from lunart.training.blend.parts import only
 from lunart.training.blend.resample import sample, upright
-from lunart.training.blend.volume import Mix, Placed, Volume, make, scan_of
+from lunart.training.blend.volume import Mix, Placed, Volume, make, scan_of, scanned
 from lunart.training.scans import plan
 from lunart.training.source import generator
 
 # Of a cube, what lies so close to air can be looked at by a network that knows lungs.
 _NEAR_AIR_MM = 6.0
+# What is looked for lies so far from a cube's sides, or it would be its own mirror image; a crop
+# may reach so far beyond them.
+_INSIDE_MM, _BEYOND_MM = 6.0, 18.0
 
 
 class Job(Protocol):
@@ -63,7 +68,7 @@ class Alone:
         hu = sample(cube.hu, middle, matrix, shape, thick)
         nodule = sample(cube.mask, middle, matrix, shape, thick) > 0.5
         spacing = (thick, plane, plane)
-        lungs = ndimage.distance_transform_edt(hu > -400, sampling=spacing) <= _NEAR_AIR_MM
+        lungs = _near_air(hu, spacing)
         where = np.argwhere(nodule)
         placed = []
         if len(where):
@@ -71,6 +76,48 @@ class Alone:
             placed = [Placed("native", (i, r, c), cube.diameter_mm, cube.patient_id)]
         return Volume(
             np.rint(hu).astype(np.int16), nodule, np.ones(shape, bool), lungs, spacing,
+            cube.patient_id, placed,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A patient's cube by itself, on a grid that it fits into whichever way it is turned.
+
+    Beyond its sides it goes on mirrored, so that crops near them hold lung; only what lies in the
+    cube is ``known``. What a network proposes there beside the nodule, readers have looked at.
+    """
+
+    seed: tuple[int, ...]
+    patient_id: str
+
+    def make(self, library: Library) -> Volume:
+        rng = generator(*self.seed)
+        cube = next(cube for cube in library.cubes if cube.patient_id == self.patient_id)
+        plane, thick = float(rng.uniform(0.55, 0.92)), float(rng.uniform(1.0, 4.0))
+        spacing = (thick, plane, plane)
+        spacing = (thick, plane, plane)
+        i, r, c = (
+            int((n + 2 * _BEYOND_MM) / s) for n, s in zip(cube.hu.shape, spacing, strict=True)
+        )
+        matrix = upright(rng) @ np.diag(spacing)
+        # As much again on each side: the turned grid's corners lie there.
+        beyond = [(n - 1, n - 1) for n in cube.hu.shape]
+        middle = (np.array(cube.hu.shape) - 1) * 1.5
+
+        def turned(data: NDArray[Any], mode: Literal["reflect", "constant"]) -> NDArray[np.float32]:
+            return sample(np.pad(data, beyond, mode=mode), middle, matrix, (i, r, c), thick)
+
+        hu = scanned(rng, turned(cube.hu, "reflect"), Mix())
+        nodule = turned(cube.mask, "reflect") > 0.5
+        known = turned(_far_from_sides(cube.hu.shape), "constant") > 0.5
+        placed = []
+        where = np.argwhere(nodule & known)
+        if len(where):
+            at, row, col = (float(v) for v in where.mean(axis=0))
+            placed = [Placed("native", (at, row, col), cube.diameter_mm, cube.patient_id)]
+        return Volume(
+            np.rint(hu).astype(np.int16), nodule, known, _near_air(hu, spacing), spacing,
             cube.patient_id, placed,
         )  # fmt: skip
 
@@ -116,3 +163,17 @@ class Generated:
         known = np.ones(phantom.hu.shape, bool)
         volume = Volume(phantom.hu, phantom.labels > 0, known, known, (z, y, x), "phantom", placed)
         return replace(volume, lungs=_core.lung_region(scan_of(volume)).astype(bool))
+
+
+def _far_from_sides(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Of a cube of 1 mm voxels."""
+    far = np.zeros(shape, np.uint8)
+    far[tuple(slice(int(_INSIDE_MM), n - int(_INSIDE_MM)) for n in shape)] = 1
+    return far
+
+
+def _near_air(
+    hu: NDArray[np.float32], spacing_irc_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    away = ndimage.distance_transform_edt(hu > -400, sampling=spacing_irc_mm)
+    return np.asarray(away <= _NEAR_AIR_MM, bool)

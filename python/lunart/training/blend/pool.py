@@ -19,32 +19,37 @@ from lunart.data.cache import Arrays, Store
 from lunart.data.ct import Ct
 from lunart.data.fingerprint import fingerprint
 from lunart.training.blend.findings import Finding
-from lunart.training.blend.jobs import Blended, Generated, Job, Whole
+from lunart.training.blend.jobs import Blended, Generated, Job, Surroundings, Whole
 from lunart.training.blend.library import Library, contents
 from lunart.training.blend.maker import Maker
-from lunart.training.blend.parts import STUDY, VALIDATION, part_of_background
+from lunart.training.blend.parts import STUDY, VALIDATION, part_of_background, part_of_patient
 from lunart.training.blend.volume import Mix, Volume, scan_of
-from lunart.training.scans import CROP_IRC
+from lunart.training.scans import CUBE_IRC, CUBE_SPACING_MM
 from lunart.training.source import generator
 
-VERSION = 3
+VERSION = 5
 #: Room to turn and shift in.
-MARGIN_IRC = (2, 6, 6)
+MARGIN_IRC = (4, 8, 8)
 #: The part of what belongs to no patient: phantoms. Never held out.
 NOBODY = -1
-_POOL, _PHANTOM = 11, 3_000_000
+_POOL, _OWN, _PHANTOM = 11, 7, 3_000_000
 
 Find = Callable[[Volume], list[Finding]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings:
-    """Volumes of each kind, and the most of a volume's findings of one truth that are kept."""
+    """Volumes of each kind, and the most of a volume's findings of one truth that are kept.
+
+    ``surroundings`` are those of each nodule's cube by itself.
+    """
 
     seed: int = 1
+    whole: bool = True
     blended: int = 160
     validation: int = 10
     generated: int = 30
+    surroundings: int = 4
     most: int = 60
     mix: Mix = field(default_factory=Mix)
 
@@ -53,8 +58,7 @@ class PoolSettings:
 class Entry:
     """A finding, its block of clamped HU around the crop, and the part that it belongs to.
 
-    The finding is in the middle, also near a scan's ends, where air is beyond them: volumes have
-    few slices, and a crop that is moved inside leaves open which of its contents is meant.
+    The finding is in the middle, also near a scan's ends, where air is beyond them.
     """
 
     finding: Finding
@@ -108,7 +112,7 @@ def gather(
 
 
 def _jobs(library: Library, settings: PoolSettings) -> Iterator[tuple[int, Job]]:
-    for item in library.backgrounds:
+    for item in library.backgrounds if settings.whole else ():
         yield part_of_background(library, item), Whole(item.name)
     for number in range(settings.validation):
         yield (
@@ -118,6 +122,10 @@ def _jobs(library: Library, settings: PoolSettings) -> Iterator[tuple[int, Job]]
     for number in range(settings.blended):
         part = STUDY[number % len(STUDY)]
         yield part, Blended((settings.seed, _POOL, part, number), (part,), settings.mix)
+    patients = [cube.patient_id for cube in library.cubes] * settings.surroundings
+    for number, patient in enumerate(patients):
+        part = part_of_patient(library, patient)
+        yield part, Surroundings((settings.seed, _POOL, _OWN, number), patient)
     for number in range(settings.generated):
         yield NOBODY, Generated(_PHANTOM + 1000 * settings.seed + number)
 
@@ -135,8 +143,11 @@ def _kept(found: Sequence[Finding], number: int, settings: PoolSettings) -> list
 
 def _packed(volume: Volume, found: Sequence[Finding]) -> Arrays:
     ct = Ct("", scan_of(volume))
-    size = tuple(n + 2 * m for n, m in zip(CROP_IRC, MARGIN_IRC, strict=True))
-    cut = [blocks.centred(ct, finding.center_irc, CROP_IRC, MARGIN_IRC) for finding in found]
+    size = tuple(n + 2 * m for n, m in zip(CUBE_IRC, MARGIN_IRC, strict=True))
+    cut = [
+        blocks.spaced(ct, finding.center_irc, CUBE_IRC, MARGIN_IRC, CUBE_SPACING_MM)
+        for finding in found
+    ]
     text = [f"{f.kind}\n{f.patient_id}" for f in found]
     joined = "\0".join([volume.background, *text]).encode()
     numbers = [(*f.center_irc, f.diameter_mm, f.nodule, f.native) for f in found]

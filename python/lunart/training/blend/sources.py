@@ -27,20 +27,15 @@ from lunart.training.blend.maker import Maker
 from lunart.training.blend.parts import STUDY, VALIDATION, require_parts
 from lunart.training.blend.patches import Group, Patches, Slices
 from lunart.training.blend.pool import Pool, PoolSettings, gather
-from lunart.training.blend.volume import Mix, Volume
+from lunart.training.blend.volume import Volume
 from lunart.training.source import Samples
 
 #: Raised when the same settings give other samples.
-VERSION = 1
+VERSION = 2
 # Of calibrated weights: below any threshold that a pipeline would take, for there must be mistakes.
 MINING = Grouping(threshold=0.25, erosion=0, least_mm3=5.0)
-#: Many natives and nothing else.
-RATED = PoolSettings(
-    blended=120,
-    validation=20,
-    generated=0,
-    mix=Mix(nodules=0, natives=8, nulls=0, vessels=0, slices=48),
-)
+#: Every cube by itself and nothing else.
+RATED = PoolSettings(whole=False, blended=0, validation=0, generated=0, surroundings=8)
 _TRAIN, _VALIDATE, _PHANTOM = 3, 5, 2_000_000
 
 
@@ -161,8 +156,7 @@ def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Po
         rated = []
         for finding in truths(volume):
             rating = ratings.get(finding.patient_id)
-            own = finding.patient_id == volume.background
-            if finding.native and not own and rating is not None and _leans(rating):
+            if rating is not None and _leans(rating):
                 rated.append(replace(finding, nodule=rating >= MALIGNANT_AT_LEAST))
         return rated
 

@@ -1,13 +1,17 @@
 """How good a crop classifier is on patients and lungs that it has never seen.
 
     python -m lunart.training.blend.study nodules DATA --segmentation FILE --output DIR
-    python -m lunart.training.blend.study malignancy DATA --classification FILE --output DIR
+    python -m lunart.training.blend.study malignancy DATA --output DIR
 
 Each of four parts of patients and backgrounds is held out in turn; the fifth decides which epoch is
 kept. What was held out is pooled. Nodules that are not below the pipeline's least component count
 once each, found by the segmentation network or not; against them stands what the pipeline proposes
-in the lungs and no reader marked. Intervals draw whole patients (nodules) and whole volumes
-(proposals) with replacement.
+in the lungs and no reader marked. Intervals draw whole patients (their nodules and what is proposed
+around them) and whole lungs with replacement.
+
+``malignancy`` fine-tunes the networks that ``nodules`` left in the same DIR: what is held out was
+not seen as a nodule either. With ``--part`` one part is held out, and nothing judged: several may
+run side by side, and without ``--part`` what is finished is not trained again.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ from numpy.typing import NDArray
 
 from lunart import _core
 from lunart.cli import Parser, run, say
+from lunart.errors import UsageError
+from lunart.training.blend.parts import STUDY
+from lunart.training.scans import CUBE_IRC
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,10 +68,8 @@ class Held:
 
     @property
     def groups(self) -> list[str]:
-        """What is drawn together: a patient's nodules, a volume's proposals."""
-        return [
-            e.finding.patient_id if e.finding.nodule else f"volume {e.volume}" for e in self.entries
-        ]
+        """What is drawn together: a patient's nodules and surroundings, a lung's proposals."""
+        return [e.finding.patient_id if e.finding.nodule else e.background for e in self.entries]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,8 +82,8 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("what", choices=("nodules", "malignancy"))
     parser.add_argument("data", type=Path, help="the folder with nodules/, backgrounds/, luna16/")
     parser.add_argument("--segmentation", type=Path, help="weights whose proposals are judged")
-    parser.add_argument("--classification", type=Path, help="weights to fine-tune")
     parser.add_argument("-o", "--output", type=Path, required=True, help="runs, and the report")
+    parser.add_argument("--part", type=int, choices=STUDY, help="train without this part only")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--crops", type=int, default=4000, help="an epoch (default: %(default)s)")
     parser.add_argument(
@@ -89,7 +94,11 @@ def _run(argv: Sequence[str] | None) -> None:
         "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
     )
     options = parser.parse_args(argv)
+    if options.what == "nodules" and options.segmentation is None:
+        raise UsageError("nodules: give --segmentation, the weights whose proposals are judged")
     report = _nodules(options) if options.what == "nodules" else _malignancy(options)
+    if not report:
+        return
     path = options.output / f"{options.what}.json"
     _core.write_file_atomically(path, json.dumps(report, indent=1) + "\n")
     for key, value in report.items():
@@ -104,13 +113,14 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.training.blend.findings import MINED, PROPOSED, sphere_mm
     from lunart.training.blend.pool import PoolSettings
     from lunart.training.blend.sources import grouping_of, nodule_pool
-    from lunart.training.trainee import nodule_classifier
 
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     pool = nodule_pool(
         options.data, options.cache, Cache(options.cache), checkpoint, PoolSettings()
     )
-    held = _held_out(options, pool, CropSource, lambda: nodule_classifier(1, dropout=0.1), batch=24)
+    held = _held_out(options, pool, CropSource, _new_classifier, batch=24)
+    if options.part is not None:
+        return {}
     least_mm = sphere_mm(grouping_of(checkpoint).least_mm3)
     truth = held.only(lambda e: e.finding.nodule and e.finding.kind == "truth")
     large = truth.only(lambda e: e.finding.diameter_mm >= least_mm)
@@ -135,6 +145,12 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     return report
 
 
+def _new_classifier(_part: int) -> Trainee:
+    from lunart.training.trainee import nodule_classifier
+
+    return nodule_classifier(1, crop_irc=CUBE_IRC, dropout=0.1)
+
+
 def _on_none(held: Held, kind: str) -> Held:
     return held.only(lambda e: e.finding.kind == kind and not e.finding.nodule)
 
@@ -149,13 +165,18 @@ def _malignancy(options: Namespace) -> dict[str, Any]:
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend.crops import rated_source
     from lunart.training.blend.sources import rated_pool
+    from lunart.training.record import WEIGHTS
     from lunart.training.trainee import finetuned
 
-    checkpoint = load_checkpoint(options.classification, "classification")
+    def trainee(part: int) -> Trainee:
+        nodules = options.output / "nodules" / f"without-{part}" / WEIGHTS
+        checkpoint = load_checkpoint(nodules, "classification")
+        return finetuned(checkpoint, 1, depth=options.depth)
+
     pool = rated_pool(options.data, options.cache, Cache(options.cache))
-    held = _held_out(
-        options, pool, rated_source, lambda: finetuned(checkpoint, 1, depth=options.depth), batch=32
-    )
+    held = _held_out(options, pool, rated_source, trainee, batch=32)
+    if options.part is not None:
+        return {}
     # A patient's crops are one nodule seen many times: judged once, by the mean.
     patients = sorted({e.finding.patient_id for e in held.entries})
     rows = [
@@ -178,13 +199,12 @@ def _held_out(
     options: Namespace,
     pool: Pool,
     source: type[CropSource] | Callable[[Pool, Any], CropSource],
-    trainee: Callable[[], Trainee],
+    trainee: Callable[[int], Trainee],
     *,
     batch: int,
 ) -> Held:
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend.crops import CropBlend
-    from lunart.training.blend.parts import STUDY
     from lunart.training.fit import fit
     from lunart.training.losses import CrossEntropy
     from lunart.training.optimiser import Optimiser
@@ -199,11 +219,11 @@ def _held_out(
     )
     entries: list[Entry] = []
     scores: list[NDArray[np.float64]] = []
-    for part in STUDY:
+    for part in STUDY if options.part is None else (options.part,):
         others = tuple(other for other in STUDY if other != part)
         say(f"part {part} held out")
         outcome = fit(
-            trainee(),
+            trainee(part),
             Classification(loss_of=CrossEntropy(label_smoothing=0.02)),
             source(pool, replace(CropBlend(), parts=others, crops=options.crops)),
             settings,

@@ -96,7 +96,7 @@ def make(
             Placed(kind, (float(center[0]), float(center[1]), float(center[2])),
                    piece.diameter_mm, piece.patient_id)
         )  # fmt: skip
-    hu = _scanner(rng, hu, mix)
+    hu = scanned(rng, hu, mix)
     return Volume(
         np.clip(np.rint(hu), -2000, 3000).astype(np.int16),
         nodule, known, base.lungs, base.spacing_irc_mm, base.name, placed,
@@ -172,7 +172,7 @@ def _dose(
     return np.asarray(hu + noise * np.float32((wanted**2 - own**2) ** 0.5), np.float32), wanted
 
 
-def _scanner(rng: np.random.Generator, hu: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
+def scanned(rng: np.random.Generator, hu: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
     """Another kernel, dose and calibration for the volume as a whole, pieces and all."""
     if rng.uniform() < 0.5:
         sigma = float(rng.uniform(0.2, mix.blur))
