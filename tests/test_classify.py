@@ -8,7 +8,8 @@ import numpy as np
 import oracles
 import pytest
 from handmade import FloatArray, bright, certain, found, recording, runner, scan_of, write_handmade
-from lunart.errors import BundleError, EngineError
+from lunart import _core
+from lunart.errors import BundleError, EngineError, UsageError
 
 CROP = (32, 48, 48)
 BRIGHT = 900
@@ -143,6 +144,33 @@ def test_crops_of_their_own_spacing_hold_as_much_of_thick_slices_as_of_thin(tmp_
         seen.append(calls[0][0, 0])
     for crop in seen:
         np.testing.assert_allclose(crop, seen[0], atol=1e-3)
+
+
+def test_voxels_of_the_scans_own_spacing_are_the_scans() -> None:
+    hu = _dots((20, 30, 40), [])
+    scan = scan_of(hu, (0.7, 0.7, 0.7))
+    for centre in ((0, 0, 0), (9, 15, 20), (19, 29, 39)):
+        crop = _core.crop(scan, centre, (9, 15, 17), True, 0.7)
+        np.testing.assert_array_equal(crop, oracles.padded_crop(hu, centre, (9, 15, 17)))
+
+
+@pytest.mark.parametrize(
+    ("centre", "spacing", "said"),
+    [
+        ((1, 1, 1), 0.0, "spacing of 0"),
+        ((1, 1, 1), -1.0, "spacing of -1"),
+        ((1, 1, 1), np.inf, "spacing of inf"),
+        ((1, 1, 1), np.nan, "spacing of nan"),
+        ((np.nan, 1, 1), 1.0, "around nan"),
+        ((1, np.inf, 1), None, "around inf"),
+    ],
+)
+def test_a_crop_that_is_nowhere_is_refused(
+    centre: tuple[float, float, float], spacing: float | None, said: str
+) -> None:
+    scan = scan_of(np.zeros((3, 3, 3), np.int16))
+    with pytest.raises(UsageError, match=said):
+        _core.crop(scan, centre, (3, 3, 3), True, spacing)
 
 
 def test_a_spacing_of_crops_wants_their_centre_in_the_middle(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <tuple>
 
@@ -88,7 +89,10 @@ FloatArray crop(const Volume& scan, const std::array<double, 3>& centre,
   for (const std::int64_t n : size) {
     if (n < 1 || n > 512) throw Error(Errc::usage, "a crop of " + std::to_string(n) + " voxels");
   }
-  if (spacing_mm && !(*spacing_mm > 0)) {
+  for (const double at : centre) {
+    if (!std::isfinite(at)) throw Error(Errc::usage, "a crop around " + std::to_string(at));
+  }
+  if (spacing_mm && !(*spacing_mm > 0 && std::isfinite(*spacing_mm))) {
     throw Error(Errc::usage, "a crop's spacing of " + std::to_string(*spacing_mm) + " mm");
   }
   std::vector<float> voxels(static_cast<std::size_t>(size[0] * size[1] * size[2]));

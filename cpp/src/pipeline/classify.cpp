@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "lunart/error.hpp"
 #include "pipeline/lanes.hpp"
@@ -58,6 +60,40 @@ std::vector<Between> places(double centre, std::int64_t size, double step, std::
   return found;
 }
 
+float mixed(float low, float high, float share) {
+  return low + share * (high - low);
+}
+
+// Two neighbours on an axis, both lines or both planes, already interpolated along the axes below.
+// A crop's next voxel often lies between the same two, or between the upper and a new one: several
+// times faster than eight voxels of the scan for each of the crop, and equal to the bit.
+class Neighbours {
+ public:
+  explicit Neighbours(std::int64_t values)
+      : low_(static_cast<std::size_t>(values)), high_(low_.size()) {}
+
+  // make(place, to) interpolates what lies at a place of the axis.
+  template <class Make>
+  void move_to(std::int64_t place, const Make& make) {
+    if (at_ == place) return;
+    if (at_ == place - 1) {
+      std::swap(low_, high_);
+    } else {
+      make(place, low_.data());
+    }
+    make(place + 1, high_.data());
+    at_ = place;
+  }
+
+  void mix(float share, float* to) const {
+    for (std::size_t k = 0; k < low_.size(); ++k) to[k] = mixed(low_[k], high_[k], share);
+  }
+
+ private:
+  std::vector<float> low_, high_;
+  std::int64_t at_ = std::numeric_limits<std::int64_t>::min();  // nowhere yet
+};
+
 void interpolate_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o,
                       float* to) {
   const IrcIndex n = volume.geometry.shape;
@@ -68,25 +104,31 @@ void interpolate_crop(const Volume& volume, const Irc& centre, const ClassifyOpt
   const auto cols = places(centre.col, o.crop.col, mm / scan_mm.x, n.col);
   std::visit(
       [&](auto voxels) {
-        const auto hu = [&](std::int64_t i, std::int64_t r, std::int64_t c) {
-          if (i < 0 || i >= n.index || r < 0 || r >= n.row || c < 0 || c >= n.col) {
-            return o.window.low;
+        const auto make_line = [&](std::int64_t slice, std::int64_t row, float* line) {
+          if (slice < 0 || slice >= n.index || row < 0 || row >= n.row) {
+            std::fill_n(line, o.crop.col, o.window.low);
+            return;
           }
-          return o.window.clamped(static_cast<float>(voxels[(i * n.row + r) * n.col + c]));
+          const auto* from = voxels.data() + (slice * n.row + row) * n.col;
+          const auto hu = [&](std::int64_t col) {
+            if (col < 0 || col >= n.col) return o.window.low;
+            return o.window.clamped(static_cast<float>(from[col]));
+          };
+          for (const auto [col, share] : cols) *line++ = mixed(hu(col), hu(col + 1), share);
         };
-        const auto between = [](float low, float high, float share) {
-          return low + share * (high - low);
-        };
-        for (const auto [i, up] : slices) {
-          for (const auto [r, down] : rows) {
-            for (const auto [c, right] : cols) {
-              const auto along = [&](std::int64_t slice, std::int64_t row) {
-                return between(hu(slice, row, c), hu(slice, row, c + 1), right);
-              };
-              *to++ = between(between(along(i, r), along(i, r + 1), down),
-                              between(along(i + 1, r), along(i + 1, r + 1), down), up);
-            }
+        const auto make_plane = [&](std::int64_t slice, float* plane) {
+          Neighbours lines(o.crop.col);
+          for (const auto [row, share] : rows) {
+            lines.move_to(row, [&](std::int64_t r, float* line) { make_line(slice, r, line); });
+            lines.mix(share, plane);
+            plane += o.crop.col;
           }
+        };
+        Neighbours planes(o.crop.row * o.crop.col);
+        for (const auto [slice, share] : slices) {
+          planes.move_to(slice, make_plane);
+          planes.mix(share, to);
+          to += o.crop.row * o.crop.col;
         }
       },
       volume.hu);
