@@ -25,8 +25,10 @@ from lunart.export import golden_scan
 from lunart.export.cli import main
 from lunart.export.compare import Check, Subject, above, compare, failed
 from lunart.export.golden import write_vectors
+from lunart.export.nodule_settings import settings_of
 from lunart.export.torchscript_archive import load_module, quiet, save_module
 from lunart.export.verify_artifacts import verify_bundle
+from lunart.models.checkpoint import load_checkpoint
 from lunart.networks import open_network, torch_threads
 from lunart.registry import engines_of_artifact
 from onnx import numpy_helper
@@ -793,6 +795,26 @@ def test_the_spacing_of_crops_belongs_to_the_weights(two, tmp_path):
     pipeline = _manifest(tmp_path / "luna")["pipeline"]
     assert pipeline["crop_spacing_mm"] == 1.25
     assert pipeline["crop_irc"] == [16, 32, 32]
+
+
+@pytest.mark.parametrize("border", [{}, {"crop_border": "shift"}])
+def test_a_spacing_of_crops_without_padding_exits_4(two, tmp_path, capsys, border):
+    recorded = {**border, "crop_spacing_mm": 1.25}
+    path = write_small_weights(tmp_path, "classification", pipeline=recorded)
+    assert main(_arguments({**two, "classification": path}, tmp_path / "luna")) == 4
+    assert 'crop_spacing_mm 1.25 and crop_border "shift"' in capsys.readouterr().err
+
+
+def test_the_schema_wants_padding_of_crops_of_a_spacing(weights):
+    checkpoints = {role: load_checkpoint(weights[role], role) for role in TWO}
+    settings = settings_of(checkpoints)["pipeline"]
+    spaced = {**settings, "crop_border": "pad", "crop_spacing_mm": 1.0}
+    schema = {**SCHEMA["properties"]["pipeline"], "$defs": SCHEMA["$defs"]}
+    for right in ({}, {"crop_spacing_mm": None}, {"crop_spacing_mm": None, "crop_border": "shift"}):
+        jsonschema.validate({**spaced, **right}, schema)
+    for wrong in ({"crop_border": "shift"}, {"crop_spacing_mm": 0}, {"crop_spacing_mm": "1"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**spaced, **wrong}, schema)
 
 
 def test_no_embedded_weights_exit_4(tmp_path, monkeypatch, capsys):

@@ -55,6 +55,11 @@ def settings_of(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
     for role, checkpoint in checkpoints.items():
         settings.update(checkpoint.pipeline)
         _require_same_crops(role, checkpoint, checkpoints["classification"])
+    if settings["crop_spacing_mm"] is not None and settings["crop_border"] != "pad":
+        raise BundleError(
+            f"the classification weights record crop_spacing_mm {settings['crop_spacing_mm']:g} "
+            f'and crop_border "{settings["crop_border"]}"; crops of a spacing need "pad"'
+        )
     return {"pipeline": settings, "intended_input": _INTENDED_INPUT}
 
 
