@@ -11,8 +11,9 @@ import oracles
 import pytest
 import torch
 from conftest import SMALL_WEIGHTS, cached_bundle
-from handmade import FloatArray
+from handmade import FloatArray, scan_of
 from lunart import Runner
+from lunart.bench.inputs import crop
 from lunart.bundle import Architecture, Bundle
 from lunart.models.checkpoint import load_checkpoint, save_weights
 from lunart.phantom import generate
@@ -90,3 +91,18 @@ def test_every_engine_says_of_a_candidate_what_eager_says_of_the_oracles_crop(
             # Which is not what the same networks say of the scan's own voxels.
             assert np.abs(_said(networks[role], others) - expected).max() > 1e-2
     print("engines compared:", *engines)
+
+
+@pytest.mark.parametrize(("border", "spacing_mm"), [("shift", None), ("pad", None), ("pad", MM)])
+def test_a_bench_cuts_the_crops_that_the_pipeline_asks_for(
+    border: str, spacing_mm: float | None
+) -> None:
+    hu = np.random.default_rng(2).integers(-1500, 1500, (12, 40, 50)).astype(np.int16)
+    pipeline = {"crop_irc": CROP, "crop_border": border, "crop_spacing_mm": spacing_mm}
+    centre = (10.25, 3.5, 48.0)
+    cut = crop(scan_of(hu, SPACING), centre, pipeline)
+    if spacing_mm is not None:
+        expected = oracles.spaced_crop(hu, centre, CROP, SPACING[::-1], spacing_mm)
+    else:
+        expected = {"shift": oracles.crop, "pad": oracles.padded_crop}[border](hu, centre, CROP)
+    np.testing.assert_allclose(cut[0], expected, atol=2e-3)

@@ -94,11 +94,10 @@ class Neighbours {
   std::int64_t at_ = std::numeric_limits<std::int64_t>::min();  // nowhere yet
 };
 
-void interpolate_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o,
+void interpolate_crop(const Volume& volume, const Irc& centre, double mm, const ClassifyOptions& o,
                       float* to) {
   const IrcIndex n = volume.geometry.shape;
   const Xyz scan_mm = volume.geometry.spacing;
-  const double mm = *o.spacing_mm;
   const auto slices = places(centre.index, o.crop.index, mm / scan_mm.z, n.index);
   const auto rows = places(centre.row, o.crop.row, mm / scan_mm.y, n.row);
   const auto cols = places(centre.col, o.crop.col, mm / scan_mm.x, n.col);
@@ -137,7 +136,7 @@ void interpolate_crop(const Volume& volume, const Irc& centre, const ClassifyOpt
 }  // namespace
 
 void copy_crop(const Volume& volume, const Irc& centre, const ClassifyOptions& o, float* to) {
-  if (o.spacing_mm) return interpolate_crop(volume, centre, o, to);
+  if (o.spacing_mm) return interpolate_crop(volume, centre, *o.spacing_mm, o, to);
   const IrcIndex n = volume.geometry.shape;
   const std::int64_t i0 = crop_start(centre.index, o.crop.index, n.index, o.border);
   const std::int64_t r0 = crop_start(centre.row, o.crop.row, n.row, o.border);

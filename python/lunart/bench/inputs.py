@@ -64,9 +64,7 @@ def _slices(scan: _core.Scan, bundle: Bundle) -> FloatArray:
 
 
 def _crops(scan: _core.Scan, bundle: Bundle) -> FloatArray:
-    shares = ((0.3, 0.5, 0.7), (0.4, 0.6), (0.25, 0.45, 0.7))
-    centres = [
-        [share * n for share, n in zip(place, scan.shape_irc, strict=True)]
-        for place in product(*shares)
-    ]
+    slices, rows, cols = scan.shape_irc
+    shares = product((0.3, 0.5, 0.7), (0.4, 0.6), (0.25, 0.45, 0.7))
+    centres = [(i * slices, r * rows, c * cols) for i, r, c in shares]
     return np.stack([crop(scan, centre, bundle.pipeline) for centre in centres])
