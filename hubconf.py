@@ -33,7 +33,8 @@ def nodule_unet(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
 def nodule_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
     """3-D classifier of crops: nodule or look-alike.
 
-    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1.
+    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1. The
+    pretrained one takes ``(batch, 1, 32, 32, 32)`` HU, 1 mm a voxel.
     """
     return _network("luna-classifier", "classification", pretrained, arguments)
 
