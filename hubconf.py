@@ -42,7 +42,8 @@ def nodule_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module
 def malignancy_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
     """3-D classifier of crops around nodules: malignant or benign.
 
-    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1.
+    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1. The
+    pretrained one takes what the nodule classifier does.
     """
     return _network("luna-classifier", "malignancy", pretrained, arguments)
 
