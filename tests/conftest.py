@@ -32,9 +32,11 @@ _DAY_S = 24 * 3600.0
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> None:
-    """A run that a shell started in the background ignores Ctrl-C, and so would its children."""
+def _signals_are_heard() -> None:
+    """A shell's background job ignores Ctrl-C, one under nohup the end of its terminal, and so would
+    the programs that tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
