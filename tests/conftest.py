@@ -33,8 +33,10 @@ _DAY_S = 24 * 3600.0
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals_are_heard() -> None:
-    """A shell's background job ignores Ctrl-C, one under nohup the end of its terminal, and so would
-    the programs that tests start."""
+    """A shell's background job ignores Ctrl-C, one under nohup the end of its terminal.
+
+    So would the programs that tests start.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
