@@ -14,6 +14,7 @@ from lunart.data.cache import Cache
 from lunart.data.ct import Ct
 from lunart.errors import DataError, UsageError
 from lunart.models import SegmentationUNet
+from lunart.models.checkpoint import load_checkpoint
 from lunart.training.blend import findings, sources
 from lunart.training.blend.backgrounds import read_background
 from lunart.training.blend.crops import CropBlend, CropSource, rated_source, sort_of
@@ -35,6 +36,7 @@ from lunart.training.blend.resample import nearest, stretched
 from lunart.training.blend.volume import Mix, make
 from lunart.training.cli import main as luna_train
 from lunart.training.scans import CUBE_IRC, CUBE_SPACING_MM
+from small_weights import write_small_weights
 
 EVERY = (*STUDY, VALIDATION)
 MIX = Mix(nodules=6, natives=2, nulls=3, vessels=3)
@@ -267,7 +269,7 @@ def pool(folder: Path, library: Library, tmp_path_factory: pytest.TempPathFactor
 SETTINGS = PoolSettings(blended=8, validation=2, generated=1, surroundings=1, mix=MIX)
 
 
-def _look(volume):
+def _look(volume, _part):
     """Every piece by its own word, and one voxel of lung as a false proposal."""
     lung = np.argwhere(volume.lungs & ~volume.nodule)[0]
     false = findings.Finding(tuple(map(float, lung)), False, "proposed", "x", True, 0.0)
@@ -291,6 +293,35 @@ def test_a_pool_is_kept_and_read_again(folder, library, tmp_path, monkeypatch):
     assert all(
         np.array_equal(a.block, b.block) for a, b in zip(first.entries, second.entries, strict=True)
     )
+
+
+def test_a_part_is_looked_through_by_the_network_that_never_saw_it(folder, tmp_path, monkeypatch):
+    for seed in range(5):
+        (tmp_path / str(seed)).mkdir()
+        write_small_weights(tmp_path / str(seed), "segmentation", seed)
+    weights = [
+        load_checkpoint(tmp_path / str(seed) / "segmentation.safetensors", "segmentation")
+        for seed in range(5)
+    ]
+    looked: list[tuple[str, bytes]] = []
+
+    def find(network, volume, *_groupings):
+        looked.append((volume.background, network.unet.last.weight.numpy().tobytes()))
+        return [finding for finding in _look(volume, 0) if not finding.nodule]
+
+    monkeypatch.setattr(sources, "find", find)
+    cache = Cache(tmp_path / "cache")
+    pool = sources.nodule_pool(
+        folder, tmp_path, cache, weights[4], SETTINGS, dict(enumerate(weights[:4]))
+    )
+    saw = [one.state["unet.last.weight"].numpy().tobytes() for one in weights]
+    parts = {entry.background: entry.part for entry in pool.entries}
+    assert set(parts.values()) == {NOBODY, *EVERY}
+    for background, last in looked:
+        part = parts[background]
+        assert last == saw[part if part in STUDY else 4], (background, part)
+    other = sources.nodule_pool(folder, tmp_path, cache, weights[4], SETTINGS)
+    assert other.fingerprint != pool.fingerprint
 
 
 def test_entries_of_a_part_are_of_its_patients_and_backgrounds(pool, library):

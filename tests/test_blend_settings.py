@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from lunart import _core
+from lunart.errors import UsageError
 from lunart.models.checkpoint import load_checkpoint
-from lunart.training.blend import choose, study
+from lunart.training.blend import choose, folds, study
 from lunart.training.blend.crops import Plain
 from lunart.training.blend.findings import Finding
 from lunart.training.blend.pool import Entry
 from small_weights import write_small_weights
+from tiny_training import TinySource
 
 
 def test_moving_the_threshold_to_one_half_moves_no_voxel(tmp_path):
@@ -32,6 +34,44 @@ def test_moving_the_threshold_to_one_half_moves_no_voxel(tmp_path):
     assert dict(moved.pipeline) == {
         "segmentation_threshold": 0.5, "erosion": 1, "min_component_mm3": 20.0
     }  # fmt: skip
+
+
+def test_a_fold_is_kept_with_the_settings_and_calibration_of_the_given_weights(
+    tmp_path, monkeypatch
+):
+    settings = {"segmentation_threshold": 0.5, "erosion": 1, "min_component_mm3": 60.0}
+    given = write_small_weights(
+        tmp_path, "segmentation", pipeline=settings, source={"bias_moved": -3.5}
+    )
+    asked = []
+
+    def source(_data, _cache, blend):
+        asked.append(blend.parts)
+        return TinySource(count=8)
+
+    monkeypatch.setattr(folds, "segmentation_source", source)
+    output = tmp_path / "out"
+    arguments = ["segmentation", "data", "--segmentation", str(given), "-o", str(output)]
+    arguments += ["--epochs", "1", "--samples", "8"]
+    assert study.main([*arguments, "--part", "2"]) == 0
+    assert asked == [(0, 1, 3)]
+    with pytest.raises(UsageError, match=r"without-0\.safetensors: no such weights"):
+        folds.read(output / "segmentation")
+    assert study.main(arguments) == 0
+    kept = folds.read(output / "segmentation")
+    assert sorted(kept) == [0, 1, 2, 3]
+    trained = load_checkpoint(
+        output / "segmentation" / "without-2" / "weights.safetensors", "segmentation"
+    )
+    moved = kept[2].state["unet.last.bias"] - trained.state["unet.last.bias"]
+    torch.testing.assert_close(moved, torch.tensor([-3.5]))
+    assert dict(kept[2].pipeline) == settings
+
+
+@pytest.mark.parametrize("what", ["segmentation", "nodules"])
+def test_the_study_wants_weights_whose_settings_it_takes(what, tmp_path, capsys):
+    assert study.main([what, "data", "-o", str(tmp_path)]) == 2
+    assert "--segmentation" in capsys.readouterr().err
 
 
 def test_a_classifiers_threshold_is_written_and_nothing_else_changes(tmp_path):

@@ -96,6 +96,11 @@ def _add_data(parser: Parser, kind: str) -> None:
                 "--segmentation", metavar="FILE", type=Path,
                 help="for --blend: weights whose proposals are told from nodules",
             )  # fmt: skip
+            group.add_argument(
+                "--folds", metavar="DIR", type=Path,
+                help="for --blend: networks of `blend.study segmentation`, for the parts of the "
+                "data that each never saw",
+            )  # fmt: skip
         if kind == "seg":
             group.add_argument(
                 "--masks", choices=("best", "annotations", "votes", "contours"), default="best",

@@ -133,7 +133,7 @@ def _generated(kind: str, options: Namespace, tell: Tell) -> Source:
 def _blended(kind: str, options: Namespace) -> Source:
     # PyTorch and a network come with these.
     from lunart.models.checkpoint import load_checkpoint
-    from lunart.training.blend import sources
+    from lunart.training.blend import folds, sources
     from lunart.training.blend.crops import CropBlend, CropSource, rated_source
     from lunart.training.blend.pool import PoolSettings
 
@@ -156,5 +156,8 @@ def _blended(kind: str, options: Namespace) -> Source:
     if options.segmentation is None:
         raise UsageError("--blend: --segmentation FILE says what the negatives are mined with")
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
-    pool = sources.nodule_pool(options.blend, converted, store, checkpoint, PoolSettings(seed=seed))
+    held_out = None if options.folds is None else folds.read(options.folds)
+    pool = sources.nodule_pool(
+        options.blend, converted, store, checkpoint, PoolSettings(seed=seed), held_out
+    )
     return CropSource(pool, crops)

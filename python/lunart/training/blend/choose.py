@@ -9,16 +9,13 @@ With ``--classification`` as well, the same after the nodule classifier, for eac
 
     python -m lunart.training.blend.choose --write FILE --segmentation FILE --threshold 0.98 ...
 
-writes the weights with the setting that was chosen. A loss that weighs recall makes probabilities
-that are too high: the last layer's bias is moved by one number, so that what was the threshold is
-0.5 from then on, where engines agree best. No voxel changes sides.
+writes the weights with the setting that was chosen, calibrated (:mod:`.calibrate`).
 ``--classification`` instead writes the classifier's weights with its threshold.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -43,7 +40,6 @@ THRESHOLDS = (0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 NODULE_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 EROSIONS = (0, 1)
 LEAST_MM3 = (0.0, 10.0, 20.0, 40.0)
-LAST_BIAS = "unet.last.bias"
 LEAST_DIAMETER_MM = 5.0
 _SEED = 61
 _BATCH = 32
@@ -95,6 +91,7 @@ def _run(argv: Sequence[str] | None) -> None:
 
 def _write(options: Namespace) -> None:
     from lunart.models.checkpoint import load_checkpoint, save_weights
+    from lunart.training.blend.calibrate import move_for, write_moved
 
     if options.classification is not None:
         checkpoint = load_checkpoint(options.classification, "classification")
@@ -106,20 +103,12 @@ def _write(options: Namespace) -> None:
             source=checkpoint.source["metadata"],
         )
         return
-    checkpoint = load_checkpoint(options.segmentation, "segmentation")
-    state = dict(checkpoint.state)
-    moved = math.log(options.threshold / (1 - options.threshold))
-    state[LAST_BIAS] = state[LAST_BIAS] - moved
-    save_weights(
+    write_moved(
         options.write,
-        state,
-        checkpoint.architecture,
-        pipeline={
-            "segmentation_threshold": 0.5,
-            "erosion": options.erosion,
-            "min_component_mm3": options.min_volume,
-        },
-        source={**checkpoint.source["metadata"], "bias_moved": -moved},
+        load_checkpoint(options.segmentation, "segmentation"),
+        move_for(options.threshold),
+        erosion=options.erosion,
+        least_mm3=options.min_volume,
     )
 
 

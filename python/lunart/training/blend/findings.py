@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
+from lunart.export.nodule_settings import PIPELINE
 from lunart.models import SegmentationUNet
+from lunart.models.checkpoint import Checkpoint
 from lunart.training.blend.volume import Volume, scan_of
 from lunart.training.scans import CONTEXT
 
@@ -78,6 +80,16 @@ class Grouping:
     threshold: float
     erosion: int
     least_mm3: float
+
+
+def grouping_of(checkpoint: Checkpoint) -> Grouping:
+    """What the segmentation weights say of it, else the pipeline's own defaults."""
+    said = {**PIPELINE, **checkpoint.pipeline}
+    return Grouping(
+        threshold=float(said["segmentation_threshold"]),
+        erosion=int(said["erosion"]),
+        least_mm3=float(said["min_component_mm3"]),
+    )
 
 
 def find(

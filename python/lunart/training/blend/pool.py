@@ -34,7 +34,8 @@ MARGIN_IRC = (4, 8, 8)
 NOBODY = -1
 _POOL, _OWN, _PHANTOM = 11, 7, 3_000_000
 
-Find = Callable[[Volume], list[Finding]]
+#: What is found in a volume of a part.
+Find = Callable[[Volume, int], list[Finding]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +97,14 @@ def gather(
     for number, (part, job) in enumerate(jobs):
         fresh: list[int] = []
 
-        def make(job: Job = job, number: int = number, fresh: list[int] = fresh) -> Arrays:
+        def make(
+            job: Job = job, number: int = number, part: int = part, fresh: list[int] = fresh
+        ) -> Arrays:
             fresh.append(number)
             # A few ahead, for volumes are large.
             maker.ask(following for _, following in jobs[number : number + 4])
             volume = next(maker.take([job]))
-            return _packed(volume, _kept(find(volume), number, settings))
+            return _packed(volume, _kept(find(volume, part), number, settings))
 
         entries += _unpacked(store.arrays(f"pool/{base}/{number}", make), part, number)
         made += len(fresh)

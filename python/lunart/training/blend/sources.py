@@ -7,7 +7,7 @@ The folder is laid out as :func:`lunart.training.blend.library.read_library` say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,9 @@ import torch
 from lunart.data.cache import Store
 from lunart.data.fingerprint import fingerprint
 from lunart.data.malignancy import BENIGN_AT_MOST, MALIGNANT_AT_LEAST
-from lunart.export.nodule_settings import PIPELINE
 from lunart.models import SegmentationUNet
 from lunart.models.checkpoint import Checkpoint
-from lunart.training.blend.findings import Finding, Grouping, find, truths
+from lunart.training.blend.findings import Finding, Grouping, find, grouping_of, truths
 from lunart.training.blend.jobs import Alone, Blended, Generated, Job, Whole
 from lunart.training.blend.library import VALIDATION_PATIENT, Library, contents, read_library
 from lunart.training.blend.maker import Maker
@@ -117,31 +116,42 @@ def segmentation_source(
 
 
 def nodule_pool(
-    folder: Path, converted: Path, store: Store, checkpoint: Checkpoint, settings: PoolSettings
+    folder: Path,
+    converted: Path,
+    store: Store,
+    checkpoint: Checkpoint,
+    settings: PoolSettings,
+    folds: Mapping[int, Checkpoint] | None = None,
 ) -> Pool:
-    """Crops at what the segmentation weights propose, and at all that was put in."""
-    network = checkpoint.module()
-    assert isinstance(network, SegmentationUNet)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Crops at what the segmentation weights propose, and at all that was put in.
 
-    pipeline = grouping_of(checkpoint)
+    Volumes of a part that ``folds`` has weights for are looked through by those instead.
+    """
+    by_part = {part: _Finder(weights) for part, weights in (folds or {}).items()}
+    otherwise = _Finder(checkpoint)
 
-    def found(volume: Volume) -> list[Finding]:
-        return find(network, volume, pipeline, MINING)
+    def found(volume: Volume, part: int) -> list[Finding]:
+        return by_part.get(part, otherwise).find(volume)
 
-    by = f"{checkpoint.sha256} {pipeline} {MINING}"
+    by = "; ".join(f"{part}: {one.name}" for part, one in sorted(by_part.items()))
     library = _library(folder, converted)
-    return gather(Maker(folder, converted), library, store, found, by, settings)
-
-
-def grouping_of(checkpoint: Checkpoint) -> Grouping:
-    """What the segmentation weights say of it, else the pipeline's own defaults."""
-    said = {**PIPELINE, **checkpoint.pipeline}
-    return Grouping(
-        threshold=float(said["segmentation_threshold"]),
-        erosion=int(said["erosion"]),
-        least_mm3=float(said["min_component_mm3"]),
+    return gather(
+        Maker(folder, converted), library, store, found, f"{otherwise.name}; {by}", settings
     )
+
+
+class _Finder:
+    """Segmentation weights, and how the pipeline groups what they see."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        network = checkpoint.module()
+        assert isinstance(network, SegmentationUNet)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._pipeline = grouping_of(checkpoint)
+        self.name = f"{checkpoint.sha256} {self._pipeline} {MINING}"
+
+    def find(self, volume: Volume) -> list[Finding]:
+        return find(self._network, volume, self._pipeline, MINING)
 
 
 def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Pool:
@@ -152,7 +162,7 @@ def rated_pool(folder: Path, converted: Path, store: Store, seed: int = 1) -> Po
     library = _library(folder, converted)
     ratings = {cube.patient_id: cube.malignancy for cube in library.cubes}
 
-    def found(volume: Volume) -> list[Finding]:
+    def found(volume: Volume, _part: int) -> list[Finding]:
         rated = []
         for finding in truths(volume):
             rating = ratings.get(finding.patient_id)

@@ -1,17 +1,19 @@
 """How good a crop classifier is on patients and lungs that it has never seen.
 
+    python -m lunart.training.blend.study segmentation DATA --segmentation FILE --output DIR
     python -m lunart.training.blend.study nodules DATA --segmentation FILE --output DIR
     python -m lunart.training.blend.study malignancy DATA --output DIR
 
 Each of four parts of patients and backgrounds is held out in turn; the fifth decides which epoch is
-kept. What was held out is pooled. Nodules that are not below the pipeline's least component count
-once each, found by the segmentation network or not; against them stands what the pipeline proposes
-in the lungs and no reader marked. Intervals draw whole patients (their nodules and what is proposed
-around them) and whole lungs with replacement.
+kept. ``segmentation`` trains the networks (:mod:`.folds`) whose proposals ``nodules`` learns from
+and is judged by: neither network has seen what is held out. ``malignancy`` fine-tunes the networks
+that ``nodules`` left in the same DIR. With ``--part`` one part is held out, and nothing judged:
+several may run side by side, and without ``--part`` what is finished is not trained again.
 
-``malignancy`` fine-tunes the networks that ``nodules`` left in the same DIR: what is held out was
-not seen as a nodule either. With ``--part`` one part is held out, and nothing judged: several may
-run side by side, and without ``--part`` what is finished is not trained again.
+What was held out is pooled. Nodules that are not below the pipeline's least component count once
+each, found by the segmentation network or not; against them stands what the pipeline proposes in
+the lungs and no reader marked. Intervals draw whole patients (their nodules and what is proposed
+around them) and whole lungs with replacement.
 """
 
 from __future__ import annotations
@@ -79,13 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> None:
     parser = Parser(_PROG, "Out-of-fold figures of the nodule and malignancy classifiers.")
-    parser.add_argument("what", choices=("nodules", "malignancy"))
+    parser.add_argument("what", choices=("segmentation", "nodules", "malignancy"))
     parser.add_argument("data", type=Path, help="the folder with nodules/, backgrounds/, luna16/")
-    parser.add_argument("--segmentation", type=Path, help="weights whose proposals are judged")
+    parser.add_argument("--segmentation", type=Path, help="weights whose settings are taken")
     parser.add_argument("-o", "--output", type=Path, required=True, help="runs, and the report")
     parser.add_argument("--part", type=int, choices=STUDY, help="train without this part only")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
-    parser.add_argument("--crops", type=int, default=4000, help="an epoch (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=4000, help="an epoch (default: %(default)s)")
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="above it one is called (default: %(default)s)"
     )
@@ -94,9 +96,9 @@ def _run(argv: Sequence[str] | None) -> None:
         "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
     )
     options = parser.parse_args(argv)
-    if options.what == "nodules" and options.segmentation is None:
-        raise UsageError("nodules: give --segmentation, the weights whose proposals are judged")
-    report = _nodules(options) if options.what == "nodules" else _malignancy(options)
+    if options.what != "malignancy" and options.segmentation is None:
+        raise UsageError(f"{options.what}: give --segmentation, weights whose settings are taken")
+    report = _STUDIES[options.what](options)
     if not report:
         return
     path = options.output / f"{options.what}.json"
@@ -105,18 +107,40 @@ def _run(argv: Sequence[str] | None) -> None:
         say(f"{key}: {value}")
 
 
+def _segmentation(options: Namespace) -> dict[str, Any]:
+    from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend import folds
+
+    folds.train(
+        options.data,
+        options.cache,
+        load_checkpoint(options.segmentation, "segmentation"),
+        options.output / "segmentation",
+        parts=STUDY if options.part is None else (options.part,),
+        epochs=options.epochs,
+        patches=options.samples,
+    )
+    return {}
+
+
 def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.data.cache import Cache
     from lunart.evaluation.roc import auc_estimate
     from lunart.models.checkpoint import load_checkpoint
+    from lunart.training.blend import folds
     from lunart.training.blend.crops import CropSource
-    from lunart.training.blend.findings import MINED, PROPOSED, sphere_mm
+    from lunart.training.blend.findings import MINED, PROPOSED, grouping_of, sphere_mm
     from lunart.training.blend.pool import PoolSettings
-    from lunart.training.blend.sources import grouping_of, nodule_pool
+    from lunart.training.blend.sources import nodule_pool
 
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     pool = nodule_pool(
-        options.data, options.cache, Cache(options.cache), checkpoint, PoolSettings()
+        options.data,
+        options.cache,
+        Cache(options.cache),
+        checkpoint,
+        PoolSettings(),
+        folds.read(options.output / "segmentation"),
     )
     held = _held_out(options, pool, CropSource, _new_classifier, batch=24)
     if options.part is not None:
@@ -225,7 +249,7 @@ def _held_out(
         outcome = fit(
             trainee(part),
             Classification(loss_of=CrossEntropy(label_smoothing=0.02)),
-            source(pool, replace(CropBlend(), parts=others, crops=options.crops)),
+            source(pool, replace(CropBlend(), parts=others, crops=options.samples)),
             settings,
             options.output / options.what / f"without-{part}",
         )
@@ -253,6 +277,12 @@ def predicted(network: nn.Module, entries: Sequence[Entry]) -> NDArray[np.float6
             found.append(network(hu)[1][:, 1].double().numpy())
     return np.concatenate(found)
 
+
+_STUDIES: dict[str, Callable[[Namespace], dict[str, Any]]] = {
+    "segmentation": _segmentation,
+    "nodules": _nodules,
+    "malignancy": _malignancy,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
