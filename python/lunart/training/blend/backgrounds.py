@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
 
 MARGIN_MM = 25.0
 BRIGHT_HU = -400
 _MOST_VOXELS = 200_000
+# Of a piece of lung, what lies so close to air can be looked at by a network that knows lungs.
+_NEAR_AIR_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,14 @@ def read_background(
         nodules=np.ascontiguousarray(nodules[box]),
         spacing_irc_mm=spacing,
     )
+
+
+def near_air(
+    hu: NDArray[np.generic], spacing_irc_mm: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """What takes the place of the pipeline's region where less than a chest is at hand."""
+    away = ndimage.distance_transform_edt(np.asarray(hu) > -400, sampling=spacing_irc_mm)
+    return np.asarray(away <= _NEAR_AIR_MM, bool)
 
 
 def _some(where: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Volumes to be made, each a function of its own numbers and of the library.
 
-``Blended`` puts pieces into a background, ``Alone`` is a cube by itself with its true surroundings,
-``Surroundings`` the same with room to look for look-alikes, ``Whole`` a background as it is,
-``Generated`` a phantom, whose anatomy no scan shares.
+``Blended`` puts pieces into a background, ``Stitched`` into a piece of lung, ``Alone`` is a cube by
+itself with its true surroundings, ``Surroundings`` the same with room to look for look-alikes,
+``Whole`` a background as it is, ``Generated`` a phantom, whose anatomy no scan shares.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from lunart import _core
 from lunart.phantom import generate
+from lunart.training.blend.backgrounds import near_air
 from lunart.training.blend.library import Library
 from lunart.training.blend.parts import only
 from lunart.training.blend.resample import sample, upright
@@ -23,8 +24,6 @@ from lunart.training.blend.volume import Mix, Placed, Volume, make, scan_of, sca
 from lunart.training.scans import plan
 from lunart.training.source import generator
 
-# Of a cube, what lies so close to air can be looked at by a network that knows lungs.
-_NEAR_AIR_MM = 6.0
 # What is looked for lies so far from a cube's sides, or it would be its own mirror image; a crop
 # may reach so far beyond them.
 _INSIDE_MM, _BEYOND_MM = 6.0, 18.0
@@ -50,6 +49,20 @@ class Blended:
 
 
 @dataclass(frozen=True)
+class Stitched:
+    """A patient's stitched lung with pieces of a part, for what a network proposes beside them."""
+
+    seed: tuple[int, ...]
+    patient_id: str
+    part: int
+    mix: Mix = field(default_factory=Mix)
+
+    def make(self, library: Library) -> Volume:
+        item = next(item for item in library.stitched if item.name == self.patient_id)
+        return make(self.seed, [item], only(library, (self.part,)).cubes, self.mix)
+
+
+@dataclass(frozen=True)
 class Alone:
     """A cube of these parts on a grid of 64 voxels a side and more."""
 
@@ -68,7 +81,7 @@ class Alone:
         hu = sample(cube.hu, middle, matrix, shape, thick)
         nodule = sample(cube.mask, middle, matrix, shape, thick) > 0.5
         spacing = (thick, plane, plane)
-        lungs = _near_air(hu, spacing)
+        lungs = near_air(hu, spacing)
         where = np.argwhere(nodule)
         placed = []
         if len(where):
@@ -96,7 +109,6 @@ class Surroundings:
         cube = next(cube for cube in library.cubes if cube.patient_id == self.patient_id)
         plane, thick = float(rng.uniform(0.55, 0.92)), float(rng.uniform(1.0, 4.0))
         spacing = (thick, plane, plane)
-        spacing = (thick, plane, plane)
         i, r, c = (
             int((n + 2 * _BEYOND_MM) / s) for n, s in zip(cube.hu.shape, spacing, strict=True)
         )
@@ -117,7 +129,7 @@ class Surroundings:
             at, row, col = (float(v) for v in where.mean(axis=0))
             placed = [Placed("native", (at, row, col), cube.diameter_mm, cube.patient_id)]
         return Volume(
-            np.rint(hu).astype(np.int16), nodule, known, _near_air(hu, spacing), spacing,
+            np.rint(hu).astype(np.int16), nodule, known, near_air(hu, spacing), spacing,
             cube.patient_id, placed,
         )  # fmt: skip
 
@@ -170,10 +182,3 @@ def _far_from_sides(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     far = np.zeros(shape, np.uint8)
     far[tuple(slice(int(_INSIDE_MM), n - int(_INSIDE_MM)) for n in shape)] = 1
     return far
-
-
-def _near_air(
-    hu: NDArray[np.float32], spacing_irc_mm: tuple[float, float, float]
-) -> NDArray[np.bool_]:
-    away = ndimage.distance_transform_edt(hu > -400, sampling=spacing_irc_mm)
-    return np.asarray(away <= _NEAR_AIR_MM, bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lunart import _core
@@ -10,6 +10,7 @@ from lunart.errors import UsageError
 from lunart.training.blend.backgrounds import Background, read_background
 from lunart.training.blend.nodules import Cube, read_cubes
 from lunart.training.blend.series import convert
+from lunart.training.blend.stitched import read_stitched
 
 #: Never learnt from: the whole labelled scan that decides which epoch is kept.
 VALIDATION_PATIENT = "LIDC-IDRI-0023"
@@ -49,10 +50,11 @@ FULL_OF_LESIONS = frozenset({"TCIA_9328.50.1.0117"})
 
 @dataclass(frozen=True)
 class Library:
-    """Cubes and backgrounds; the ``name`` of a scan of LUNA16 is its patient's."""
+    """Cubes, backgrounds and pieces of lung; the ``name`` of a scan of LUNA16 is its patient's."""
 
     cubes: list[Cube]
     backgrounds: list[Background]
+    stitched: list[Background] = field(default_factory=list)
 
 
 def read_library(folder: Path, converted: Path) -> Library:
@@ -80,7 +82,7 @@ def read_library(folder: Path, converted: Path) -> Library:
         if scan.exists():
             votes = folder / "luna16" / "votes" / f"{uid}_votes.mhd"
             backgrounds.append(read_background(scan, votes, name=patient))
-    return Library(cubes, backgrounds)
+    return Library(cubes, backgrounds, read_stitched(folder / "nodules"))
 
 
 def contents(folder: Path) -> dict[str, str]:

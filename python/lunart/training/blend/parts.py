@@ -38,6 +38,15 @@ def part_of_patient(library: Library, patient_id: str) -> int:
     return VALIDATION if place == _ROUND - 1 else place // 2
 
 
+def part_of_stitched(library: Library, item: Background) -> int:
+    """The part of the patient's slab or cube; patients of neither in turn."""
+    elsewhere = {*SLAB_PATIENTS, *(cube.patient_id for cube in library.cubes)}
+    if item.name in elsewhere:
+        return part_of_patient(library, item.name)
+    others = [b.name for b in library.stitched if b.name not in elsewhere]
+    return STUDY[others.index(item.name) % len(STUDY)]
+
+
 def require_parts(library: Library) -> None:
     """Raises ``DataError`` where a part has no background or no cube."""
     for part in (*STUDY, VALIDATION):
@@ -57,7 +66,8 @@ def only(library: Library, parts: Collection[int]) -> Library:
         cube for cube in library.cubes if part_of_patient(library, cube.patient_id) in parts
     ]
     scans = [item for item in library.backgrounds if part_of_background(library, item) in parts]
-    return Library(cubes, scans)
+    stitched = [item for item in library.stitched if part_of_stitched(library, item) in parts]
+    return Library(cubes, scans, stitched)
 
 
 def _part_of_slab(patient_id: str) -> int:

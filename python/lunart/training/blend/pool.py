@@ -19,20 +19,26 @@ from lunart.data.cache import Arrays, Store
 from lunart.data.ct import Ct
 from lunart.data.fingerprint import fingerprint
 from lunart.training.blend.findings import Finding
-from lunart.training.blend.jobs import Blended, Generated, Job, Surroundings, Whole
+from lunart.training.blend.jobs import Blended, Generated, Job, Stitched, Surroundings, Whole
 from lunart.training.blend.library import Library, contents
 from lunart.training.blend.maker import Maker
-from lunart.training.blend.parts import STUDY, VALIDATION, part_of_background, part_of_patient
+from lunart.training.blend.parts import (
+    STUDY,
+    VALIDATION,
+    part_of_background,
+    part_of_patient,
+    part_of_stitched,
+)
 from lunart.training.blend.volume import Mix, Volume, scan_of
 from lunart.training.scans import CUBE_IRC, CUBE_SPACING_MM
 from lunart.training.source import generator
 
-VERSION = 5
+VERSION = 6
 #: Room to turn and shift in.
 MARGIN_IRC = (4, 8, 8)
 #: The part of what belongs to no patient: phantoms. Never held out.
 NOBODY = -1
-_POOL, _OWN, _PHANTOM = 11, 7, 3_000_000
+_POOL, _OWN, _STITCHED, _PHANTOM = 11, 7, 8, 3_000_000
 
 #: What is found in a volume of a part.
 Find = Callable[[Volume, int], list[Finding]]
@@ -42,7 +48,7 @@ Find = Callable[[Volume, int], list[Finding]]
 class PoolSettings:
     """Volumes of each kind, and the most of a volume's findings of one truth that are kept.
 
-    ``surroundings`` are those of each nodule's cube by itself.
+    ``surroundings`` are those of each nodule's cube by itself, ``stitched`` each stitched lung's.
     """
 
     seed: int = 1
@@ -51,6 +57,7 @@ class PoolSettings:
     validation: int = 10
     generated: int = 30
     surroundings: int = 4
+    stitched: int = 10
     most: int = 60
     mix: Mix = field(default_factory=Mix)
 
@@ -129,6 +136,10 @@ def _jobs(library: Library, settings: PoolSettings) -> Iterator[tuple[int, Job]]
     for number, patient in enumerate(patients):
         part = part_of_patient(library, patient)
         yield part, Surroundings((settings.seed, _POOL, _OWN, number), patient)
+    for number, item in enumerate(library.stitched * settings.stitched):
+        part = part_of_stitched(library, item)
+        seed = (settings.seed, _POOL, _STITCHED, number)
+        yield part, Stitched(seed, item.name, part, settings.mix)
     for number in range(settings.generated):
         yield NOBODY, Generated(_PHANTOM + 1000 * settings.seed + number)
 

@@ -34,7 +34,7 @@ VERSION = 2
 # Of calibrated weights: below any threshold that a pipeline would take, for there must be mistakes.
 MINING = Grouping(threshold=0.25, erosion=0, least_mm3=5.0)
 #: Every cube by itself and nothing else.
-RATED = PoolSettings(whole=False, blended=0, validation=0, generated=0, surroundings=8)
+RATED = PoolSettings(whole=False, blended=0, validation=0, generated=0, surroundings=8, stitched=0)
 _TRAIN, _VALIDATE, _PHANTOM = 3, 5, 2_000_000
 
 
