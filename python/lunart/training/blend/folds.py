@@ -35,11 +35,12 @@ def train(
     parts: Sequence[int],
     epochs: int,
     patches: int,
+    precision: str,
 ) -> None:
     """A network without each of ``parts``; threshold and grouping are those of ``like``."""
     settings = Settings(
         epochs=epochs,
-        precision="bf16",
+        precision=precision,
         optimiser=Optimiser(rate=2e-3, weight_decay=1e-3, warmup_steps=100),
     )
     grouping = grouping_of(like)

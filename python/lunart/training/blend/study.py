@@ -5,10 +5,11 @@
     python -m lunart.training.blend.study malignancy DATA --output DIR
 
 Each of four parts of patients and backgrounds is held out in turn; the fifth decides which epoch is
-kept. ``segmentation`` trains the networks (:mod:`.folds`) whose proposals ``nodules`` learns from
-and is judged by: neither network has seen what is held out. ``malignancy`` fine-tunes the networks
-that ``nodules`` left in the same DIR. With ``--part`` one part is held out, and nothing judged:
-several may run side by side, and without ``--part`` what is finished is not trained again.
+kept. ``nodules`` learns from, and is judged by, what FILE proposes; with ``--folds DIR`` it is what
+the networks that ``segmentation`` trained (:mod:`.folds`) propose, none of which saw the part.
+``malignancy`` fine-tunes the networks that ``nodules`` left in the same DIR. With ``--part`` one
+part is held out, and nothing judged: several may run side by side, and without ``--part`` what is
+finished is not trained again.
 
 What was held out is pooled. Nodules that are not below the pipeline's least component count once
 each, found by the segmentation network or not; against them stands what the pipeline proposes in
@@ -34,6 +35,7 @@ from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
 from lunart.training.blend.parts import STUDY
 from lunart.training.scans import CUBE_IRC
+from lunart.training.settings import PRECISIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,6 +86,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument("what", choices=("segmentation", "nodules", "malignancy"))
     parser.add_argument("data", type=Path, help="the folder with nodules/, backgrounds/, luna16/")
     parser.add_argument("--segmentation", type=Path, help="weights whose settings are taken")
+    parser.add_argument("--folds", type=Path, help="segmentation networks that propose instead")
     parser.add_argument("-o", "--output", type=Path, required=True, help="runs, and the report")
     parser.add_argument("--part", type=int, choices=STUDY, help="train without this part only")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
@@ -91,6 +94,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="above it one is called (default: %(default)s)"
     )
+    parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the networks")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache/blend"), help="for volumes and crops"
@@ -119,6 +123,7 @@ def _segmentation(options: Namespace) -> dict[str, Any]:
         parts=STUDY if options.part is None else (options.part,),
         epochs=options.epochs,
         patches=options.samples,
+        precision=options.precision,
     )
     return {}
 
@@ -140,7 +145,7 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         Cache(options.cache),
         checkpoint,
         PoolSettings(),
-        folds.read(options.output / "segmentation"),
+        None if options.folds is None else folds.read(options.folds),
     )
     held = _held_out(options, pool, CropSource, _new_classifier, batch=24)
     if options.part is not None:
@@ -238,7 +243,7 @@ def _held_out(
     settings = Settings(
         epochs=options.epochs,
         batch=batch,
-        precision="bf16",
+        precision=options.precision,
         optimiser=Optimiser(rate=3e-3, weight_decay=1e-2, warmup_steps=100),
     )
     entries: list[Entry] = []
