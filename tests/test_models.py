@@ -11,6 +11,9 @@ from lunart.models import NoduleClassifier, SegmentationUNet
 from lunart.models.architectures import build, infer, recognise
 from small_weights import CLASSIFIER, UNET, small_network
 
+STRIDED = Architecture(
+    "strided-classifier", {"in_channels": 1, "conv_channels": 2, "crop_irc": [32, 32, 32]}
+)
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 # As in the book's checkpoints (dlwpt-seg-2020.state, dlwpt-cls-2020.state).
 _UNET_BLOCKS = (
@@ -96,6 +99,7 @@ def test_built_networks_are_in_eval_mode_without_gradients():
         Architecture(
             "luna-classifier", {"in_channels": 1, "conv_channels": 8, "crop_irc": [32, 48, 48]}
         ),
+        STRIDED,
     ],
 )
 def test_architecture_is_read_off_the_shapes(architecture):
@@ -129,6 +133,21 @@ def test_classifier_gives_logits_and_probabilities(batch):
         logits, probability = small_network("classification")(torch.zeros(batch, 1, 32, 48, 48))
     assert logits.shape == probability.shape == (batch, 2)
     assert torch.equal(probability, torch.softmax(logits, 1))
+
+
+@pytest.mark.parametrize("crop", [(16, 16, 16), (32, 32, 32), (32, 48, 64), (33, 35, 47)])
+def test_strided_classifier_takes_crops_of_16_voxels_and_more(crop):
+    strided = build(Architecture(STRIDED.name, {**STRIDED.arguments, "crop_irc": list(crop)}))
+    with torch.no_grad():
+        logits, probability = strided(torch.randn(3, 1, *crop))
+    assert logits.shape == probability.shape == (3, 2)
+    assert torch.allclose(torch.softmax(logits, 1), probability)
+
+
+def test_strided_classifier_of_another_crop_is_not_guessed():
+    small = Architecture(STRIDED.name, {**STRIDED.arguments, "crop_irc": [16, 16, 16]})
+    with pytest.raises(BundleError, match="takes 8 features, a strided classifier of 2 channels"):
+        infer(STRIDED.name, build(small).state_dict())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from lunart.errors import CheckError, DataError, EngineError, UsageError
-from lunart.models import NoduleClassifier
+from lunart.models.architectures import CROP_CLASSIFIERS, build, default
 from lunart.models.checkpoint import load_checkpoint
 from lunart.training.fit import fit
 from lunart.training.losses import CrossEntropy
@@ -26,7 +26,7 @@ from lunart.training.share import TrainingShare, ValidationShare
 from lunart.training.source import Sample
 from lunart.training.storage import read
 from lunart.training.tasks import Classification, Segmentation
-from lunart.training.trainee import finetuned
+from lunart.training.trainee import crop_classifier, finetuned
 from small_weights import write_small_weights
 from tiny_training import (
     CROP,
@@ -206,10 +206,15 @@ def lively(network: nn.Module) -> nn.Module:
     return network
 
 
-def test_folded_batch_norms_change_no_answer():
-    plain = NoduleClassifier(conv_channels=2, crop_irc=CROP)
-    network = lively(NormalisedClassifier(plain, ("block1", "block2", "block3", "block4")))
-    folded = NoduleClassifier(conv_channels=2, crop_irc=CROP)
+@pytest.mark.parametrize("name", CROP_CLASSIFIERS)
+def test_folded_batch_norms_change_no_answer(name: str):
+    architecture = default(name, conv_channels=2, crop_irc=list(CROP))
+    network = crop_classifier(architecture, 1).network
+    assert isinstance(network, NormalisedClassifier)
+    lively(network)
+    plain, folded = network.plain, build(architecture)
+    convolutions = sum(isinstance(part, nn.Conv3d) for part in plain.modules())
+    assert len(network.norms) == convolutions > 6
     folded.load_state_dict(network.folded())
     hu = torch.randn(3, 1, *CROP)
     network.train()

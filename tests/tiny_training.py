@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lunart.models.architectures import default
 from lunart.training.augment import Augmentation
 from lunart.training.fit import Outcome, fit
 from lunart.training.optimiser import Optimiser
 from lunart.training.settings import Settings
 from lunart.training.source import Sample, generator
 from lunart.training.tasks import Classification, Segmentation, Task
-from lunart.training.trainee import Trainee, nodule_classifier, segmenter
+from lunart.training.trainee import Trainee, crop_classifier, segmenter
 
 CROP = (16, 16, 16)
 SIDE = 16
@@ -91,7 +92,8 @@ def tiny_segmenter() -> Trainee:
 
 
 def tiny_classifier() -> Trainee:
-    return nodule_classifier(1, conv_channels=2, crop_irc=CROP, dropout=0.3)
+    small = default("luna-classifier", conv_channels=2, crop_irc=list(CROP))
+    return crop_classifier(small, 1, dropout=0.3)
 
 
 def train(folder: Path, source: TinySource | None = None, **changes: Any) -> Outcome:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from lunart.bundle import Architecture
 from lunart.errors import BundleError
-from lunart.models import cifar, classifier, unet
+from lunart.models import cifar, classifier, strided, unet
 from lunart.models.record import Record
 
 __all__ = [
     "CLASSIFIER",
+    "CROP_CLASSIFIERS",
     "NETWORKS",
     "ROLES",
     "Architecture",
@@ -34,18 +35,22 @@ __all__ = [
 NETWORKS: dict[str, Record] = {
     "unet": unet.RECORD,
     "luna-classifier": classifier.RECORD,
+    "strided-classifier": strided.RECORD,
     **cifar.RECORDS,
 }
 
 #: The role of weights that make a bundle of task ``image-classification``.
 CLASSIFIER = "image-classifier"
 
+#: 3-D networks that take crops.
+CROP_CLASSIFIERS = ("luna-classifier", "strided-classifier")
+
 #: The architectures that each role may have, the usual one first. The first three are those of a
 #: bundle of task ``lung-nodules``.
 ROLES: dict[str, tuple[str, ...]] = {
     "segmentation": ("unet",),
-    "classification": ("luna-classifier",),
-    "malignancy": ("luna-classifier",),
+    "classification": CROP_CLASSIFIERS,
+    "malignancy": CROP_CLASSIFIERS,
     CLASSIFIER: tuple(cifar.RECORDS),
 }
 

@@ -166,8 +166,13 @@ def _add_network(parser: Parser, kind: str) -> None:
         )  # fmt: skip
     else:
         group.add_argument(
-            "--channels", type=_count, default=8, metavar="N",
-            help="of the first convolution (default: %(default)s)",
+            "--network", default="luna-classifier", metavar="NAME",
+            help="luna-classifier, the book's, or strided-classifier, which is faster "
+            "(default: %(default)s)",
+        )  # fmt: skip
+        group.add_argument(
+            "--channels", type=_count, metavar="N",
+            help="of the first convolution (default: 8; of the strided classifier 16)",
         )  # fmt: skip
         group.add_argument("--dropout", type=_share, metavar="P", help="default: %(default)s")
     if kind == "mal":

@@ -1,8 +1,8 @@
 """Classifier samples: what a segmentation network proposes in blended volumes, judged by truth.
 
 Negatives are the network's own mistakes and the look-alikes that were put in; positives the
-nodules, found or not. A component near a nodule but not on it, or where nothing is known, is left
-out.
+nodules, found or not. A component near a nodule but not on it, on a look-alike that was put in, or
+where nothing is known, is left out.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def probabilities(
         margin = ((0, 0), (0, -hu.shape[1] % 4), (0, -hu.shape[2] % 4))
         padded = torch.from_numpy(np.pad(hu, margin, mode="edge")[None])
         padded = padded.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode():
             seen = model(padded)[0, 0].float().numpy()[: hu.shape[1], : hu.shape[2]]
         out[index, low[0] : high[0], low[1] : high[1]] = seen
     return out
@@ -124,7 +124,7 @@ def _components(
         at = tuple(
             int(min(max(round(c), 0), n - 1)) for c, n in zip(center, volume.hu.shape, strict=True)
         )
-        if not volume.known[at] or not volume.lungs[at]:
+        if not volume.known[at] or not volume.lungs[at] or _on_lookalike(volume, at):
             continue
         if away[at] <= ON_MM or away[at] > NEAR_MM:
             patient_id, native = _owner(volume, at)
@@ -147,6 +147,16 @@ def truths(volume: Volume) -> list[Finding]:
             patient_id, native = _owner(volume, (i, r, c))
             found.append(Finding((i, r, c), True, "truth", patient_id, native, size))
     return found
+
+
+def _on_lookalike(volume: Volume, at: Sequence[float]) -> bool:
+    """Whether a piece that was put in lies there: it is judged as what it is, and once."""
+    step = np.array(volume.spacing_irc_mm)
+    return any(
+        np.linalg.norm((np.array(piece.center_irc) - at) * step) <= piece.diameter_mm / 2 + NEAR_MM
+        for piece in volume.pieces
+        if piece.kind in LOOKALIKES
+    )
 
 
 def _owner(volume: Volume, at: Sequence[float]) -> tuple[str, bool]:

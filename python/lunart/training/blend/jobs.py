@@ -80,6 +80,7 @@ class Alone:
         middle = np.array(cube.hu.shape) / 2 - 0.5
         hu = sample(cube.hu, middle, matrix, shape, thick)
         nodule = sample(cube.mask, middle, matrix, shape, thick) > 0.5
+        known = sample(cube.known, middle, matrix, shape, thick) > 0.5
         spacing = (thick, plane, plane)
         lungs = near_air(hu, spacing)
         where = np.argwhere(nodule)
@@ -88,8 +89,7 @@ class Alone:
             i, r, c = (float(v) for v in where.mean(axis=0))
             placed = [Placed("native", (i, r, c), cube.diameter_mm, cube.patient_id)]
         return Volume(
-            np.rint(hu).astype(np.int16), nodule, np.ones(shape, bool), lungs, spacing,
-            cube.patient_id, placed,
+            np.rint(hu).astype(np.int16), nodule, known, lungs, spacing, cube.patient_id, placed,
         )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ class Surroundings:
 
         hu = scanned(rng, turned(cube.hu, "reflect"), Mix())
         nodule = turned(cube.mask, "reflect") > 0.5
-        known = turned(_far_from_sides(cube.hu.shape), "constant") > 0.5
+        known = turned(_far_from_sides(cube.hu.shape) & cube.known, "constant") > 0.5
         placed = []
         where = np.argwhere(nodule & known)
         if len(where):

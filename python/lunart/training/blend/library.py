@@ -48,6 +48,10 @@ LESIONS = {
 FULL_OF_LESIONS = frozenset({"TCIA_9328.50.1.0117"})
 
 
+#: What the names of patients begin with whose scans four radiologists have read.
+READ = "LIDC-IDRI-"
+
+
 @dataclass(frozen=True)
 class Library:
     """Cubes, backgrounds and pieces of lung; the ``name`` of a scan of LUNA16 is its patient's."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunart.errors import UsageError
+from lunart.training.blend.marks import known_in
 
 HU = "lidc-cubes-1mm.npz"
 TABLE = "lidc-cubes-1mm.csv"
@@ -19,11 +20,15 @@ TABLE = "lidc-cubes-1mm.csv"
 
 @dataclass(frozen=True, eq=False)
 class Cube:
-    """A nodule in its surroundings: ``hu`` int16 and ``mask`` bool, index,row,col, 1 mm."""
+    """A nodule in its surroundings: ``hu`` int16 and ``mask`` bool, index,row,col, 1 mm.
+
+    Where ``known`` is false there may be another one.
+    """
 
     patient_id: str
     hu: NDArray[np.int16]
     mask: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     malignancy: float
 
     @property
@@ -45,13 +50,15 @@ def read_cubes(folder: Path) -> list[Cube]:
             hu, mask = file["hu"], file["mask"]
         with (folder / TABLE).open(newline="") as stream:
             rows = list(csv.DictReader(stream))
-        patients = [(row["patient_id"], float(row["malignancy"])) for row in rows]
+        patients = [
+            (row.get("cube", ""), row["patient_id"], float(row["malignancy"])) for row in rows
+        ]
     except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise UsageError(f"{folder}: no nodule cubes that can be read ({error})") from error
     if not len(hu) == len(mask) == len(patients) or hu.shape != mask.shape or hu.ndim != 4:
         raise UsageError(f"{folder / HU}: {hu.shape} voxels, {mask.shape} mask, {len(rows)} rows")
     return [
-        Cube(patient, cube, inside.astype(bool), malignancy)
-        for (patient, malignancy), cube, inside in zip(patients, hu, mask, strict=True)
+        Cube(patient, cube, inside.astype(bool), known_in(name, inside.astype(bool)), malignancy)
+        for (name, patient, malignancy), cube, inside in zip(patients, hu, mask, strict=True)
         if inside.any()
     ]

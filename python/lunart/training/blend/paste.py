@@ -31,12 +31,16 @@ TRIES = 40
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Voxels on the volume's grid: ``hu``, ``alpha`` 0..1, ``mask`` (a nodule's, or empty)."""
+    """Voxels on the volume's grid: ``hu``, ``alpha`` 0..1, ``mask`` (a nodule's, or empty).
+
+    Where not ``known`` there may be another nodule.
+    """
 
     kind: str
     hu: NDArray[np.float32]
     alpha: NDArray[np.float32]
     shape_mask: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     brighter_wins: bool
     center_irc: NDArray[np.float64]
     diameter_mm: float
@@ -80,6 +84,7 @@ def draw_piece(
     alpha = _whole(shape, step, reach) if kind == "native" else _close(rng, inside, step)
     if kind in ("nodule", "native"):
         hu = sample(cube.hu, center, matrix, shape, slab)
+        known = sample(cube.known, center, matrix, shape, slab) > 0.5
         if kind == "native" and (hu[(alpha > 0.5) & ~inside] > AIR_HU).mean() > MOST_WALL:
             return None
         patient = cube.patient_id
@@ -88,13 +93,14 @@ def draw_piece(
         if found is None:
             return None
         hu, name = found
+        known = np.ones(shape, bool)
         patient = f"lung of {name}"
     own = noise_of(hu, np.ones(shape, bool), least=100, otherwise=12.0)
     extra = max(noise**2 - own**2, 0.0) ** 0.5
     grain = rng.standard_normal(shape, dtype=np.float32)
     hu = hu + grain * np.float32(extra)
     return Piece(
-        kind, hu.astype(np.float32), alpha, inside,
+        kind, hu.astype(np.float32), alpha, inside, known,
         kind in ("nodule", "vessel") and bool(rng.uniform() < 0.8),
         np.argwhere(inside).mean(axis=0), diameter * scale, patient,
     )  # fmt: skip
@@ -149,7 +155,7 @@ def put(
     covered = alpha > 0.5
     nodule[there] &= ~covered
     nodule[there] |= piece.mask[here]
-    known[there] |= covered
+    known[there] = np.where(covered, piece.known[here], known[there])
     taken[there] |= alpha > 0.05
 
 

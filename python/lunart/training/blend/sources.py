@@ -30,7 +30,7 @@ from lunart.training.blend.volume import Volume
 from lunart.training.source import Samples
 
 #: Raised when the same settings give other samples.
-VERSION = 2
+VERSION = 3
 # Of calibrated weights: below any threshold that a pipeline would take, for there must be mistakes.
 MINING = Grouping(threshold=0.25, erosion=0, least_mm3=5.0)
 #: Every cube by itself and nothing else.

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
+from lunart.models.architectures import CROP_CLASSIFIERS
 from lunart.training.blend.parts import STUDY
 from lunart.training.scans import CUBE_IRC
 from lunart.training.settings import PRECISIONS
@@ -94,6 +95,9 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="above it one is called (default: %(default)s)"
     )
+    parser.add_argument(
+        "--network", choices=CROP_CLASSIFIERS, default=CROP_CLASSIFIERS[0], help="of nodules"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the networks")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
@@ -131,12 +135,15 @@ def _segmentation(options: Namespace) -> dict[str, Any]:
 def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.data.cache import Cache
     from lunart.evaluation.roc import auc_estimate
+    from lunart.models.architectures import default
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend import folds
     from lunart.training.blend.crops import CropSource
     from lunart.training.blend.findings import MINED, PROPOSED, grouping_of, sphere_mm
+    from lunart.training.blend.library import READ
     from lunart.training.blend.pool import PoolSettings
     from lunart.training.blend.sources import nodule_pool
+    from lunart.training.trainee import crop_classifier
 
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     pool = nodule_pool(
@@ -147,7 +154,12 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         PoolSettings(),
         None if options.folds is None else folds.read(options.folds),
     )
-    held = _held_out(options, pool, CropSource, _new_classifier, batch=24)
+
+    def trainee(_part: int) -> Trainee:
+        architecture = default(options.network, crop_irc=list(CUBE_IRC))
+        return crop_classifier(architecture, 1, dropout=0.1)
+
+    held = _held_out(options, pool, CropSource, trainee, batch=24)
     if options.part is not None:
         return {}
     least_mm = sphere_mm(grouping_of(checkpoint).least_mm3)
@@ -155,9 +167,11 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     large = truth.only(lambda e: e.finding.diameter_mm >= least_mm)
     proposed, mined = (_on_none(held, kind) for kind in (PROPOSED, MINED))
     own = large.only(lambda e: e.finding.native)
+    read = proposed.only(lambda e: e.background.startswith(READ))
     report: dict[str, Any] = {
         "nodules": len(large.entries),
         "proposals": len(proposed.entries),
+        "proposals where readers have looked": len(read.entries),
         "least diameter in mm": round(least_mm, 2),
     }
     for name, nodules, others in (
@@ -165,6 +179,7 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         ("auc, nodules in their own surroundings", own, proposed),
         ("auc, against what a lower threshold proposes", large, mined),
         ("auc, with smaller nodules", truth, proposed),
+        ("auc, where readers have looked", large, read),
     ):
         some = nodules.joined(others)
         report[name] = str(auc_estimate(some.scores, some.nodule, some.groups))
@@ -172,12 +187,6 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         report[f"{kind} called nodules"] = _called(_on_none(held, kind), options.threshold)
     report["nodules called nodules"] = _called(large, options.threshold)
     return report
-
-
-def _new_classifier(_part: int) -> Trainee:
-    from lunart.training.trainee import nodule_classifier
-
-    return nodule_classifier(1, crop_irc=CUBE_IRC, dropout=0.1)
 
 
 def _on_none(held: Held, kind: str) -> Held:
