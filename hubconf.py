@@ -20,6 +20,7 @@ from torch import nn as _nn
 dependencies = ["numpy", "safetensors", "torch"]
 
 _ROOT = _Path(__file__).resolve().parent
+_CROP_CLASSIFIERS = ("luna-classifier", "strided-classifier")
 
 
 def nodule_unet(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -33,19 +34,29 @@ def nodule_unet(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
 def nodule_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
     """3-D classifier of crops: nodule or look-alike.
 
-    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1. The
-    pretrained one takes ``(batch, 1, 32, 32, 32)`` HU, 1 mm a voxel.
+    Random weights are the book's network's; arguments: conv_channels=8, crop_irc=(32, 48, 48),
+    in_channels=1. The pretrained one is the network that ships and takes
+    ``(batch, 1, 32, 32, 32)`` HU, 1 mm a voxel.
     """
-    return _network("luna-classifier", "classification", pretrained, arguments)
+    return _network(_CROP_CLASSIFIERS, "classification", pretrained, arguments)
+
+
+def strided_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
+    """3-D classifier of crops that starts at half the size: nodule or look-alike.
+
+    Arguments of random weights: conv_channels=16, crop_irc=(32, 32, 32), in_channels=1. The
+    pretrained one is nodule_classifier's, where that is such a network.
+    """
+    return _network(_CROP_CLASSIFIERS[1:], "classification", pretrained, arguments)
 
 
 def malignancy_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
     """3-D classifier of crops around nodules: malignant or benign.
 
-    Arguments of random weights: conv_channels=8, crop_irc=(32, 48, 48), in_channels=1. The
-    pretrained one takes what the nodule classifier does.
+    Random weights are the book's network's; arguments: conv_channels=8, crop_irc=(32, 48, 48),
+    in_channels=1. The pretrained one takes what the nodule classifier does.
     """
-    return _network("luna-classifier", "malignancy", pretrained, arguments)
+    return _network(_CROP_CLASSIFIERS, "malignancy", pretrained, arguments)
 
 
 def cifar_linear(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -101,17 +112,20 @@ def cifar_resdeep_10(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
 
 
 def _network(
-    architecture: str, weights: str, pretrained: bool, arguments: dict[str, _Any]
+    architectures: str | tuple[str, ...], weights: str, pretrained: bool, arguments: dict[str, _Any]
 ) -> _nn.Module:
+    """Random weights are of the first, pretrained ones may be of any of them."""
+    names = (architectures,) if isinstance(architectures, str) else architectures
     _make_importable()
     from lunart.errors import UsageError
     from lunart.models.architectures import default, make
     from lunart.models.shipped import shipped
 
     if not pretrained:
-        return make(default(architecture, **arguments)).eval()
+        return make(default(names[0], **arguments)).eval()
     checkpoint = shipped(weights)
-    wanted = default(architecture, **{**checkpoint.architecture.arguments, **arguments})
+    name = checkpoint.architecture.name if checkpoint.architecture.name in names else names[0]
+    wanted = default(name, **{**checkpoint.architecture.arguments, **arguments})
     # As JSON, where a tuple is a list.
     asked, recorded = (
         _json.dumps(one.to_json(), sort_keys=True) for one in (wanted, checkpoint.architecture)

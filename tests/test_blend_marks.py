@@ -1,4 +1,4 @@
-"""What readers marked in a cube beside its own nodule is neither learnt as a look-alike nor judged."""
+"""What readers marked in a cube beside its own nodule is no look-alike, and is not judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.jobs import Alone, Surroundings
 from lunart.training.blend.library import Library
 from lunart.training.blend.marks import MARKED, UNTOLD, known_in
-from lunart.training.blend.nodules import HU, TABLE, Cube, read_cubes
+from lunart.training.blend.nodules import TABLE, Cube, read_cubes
 from lunart.training.blend.volume import Mix, make
 
 ALL = findings.Grouping(threshold=0.5, erosion=0, least_mm3=0.0)

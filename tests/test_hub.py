@@ -13,8 +13,8 @@ import pytest
 import torch
 from lunart.errors import BundleError, UsageError
 from lunart.models import shipped
-from lunart.models.architectures import default
-from lunart.models.checkpoint import load_checkpoint
+from lunart.models.architectures import default, make
+from lunart.models.checkpoint import load_checkpoint, save_weights
 from program import ROOT
 from small_weights import write_small_weights
 
@@ -22,6 +22,7 @@ from small_weights import write_small_weights
 MODELS = {
     "nodule_unet": ("segmentation", (1, 7, 16, 16)),
     "nodule_classifier": ("classification", (1, 1, 32, 48, 48)),
+    "strided_classifier": ("classification", (1, 1, 32, 32, 32)),
     "malignancy_classifier": ("malignancy", (1, 1, 32, 48, 48)),
     "cifar_linear": ("cifar-linear", (1, 3, 32, 32)),
     "cifar_conv": ("cifar-conv", (1, 3, 32, 32)),
@@ -85,8 +86,12 @@ def test_pretrained_weights_are_those_of_the_package(name):
         with pytest.raises(BundleError, match=f"ships no {weights} weights"):
             load(name, pretrained=True)
         return
-    module = load(name, pretrained=True)
     checkpoint = shipped.shipped(weights)
+    if name == "strided_classifier" and checkpoint.architecture.name != "strided-classifier":
+        with pytest.raises(UsageError, match=r"not of strided-classifier\("):
+            load(name, pretrained=True)
+        return
+    module = load(name, pretrained=True)
     assert not module.training
     state = module.state_dict()
     assert set(state) == set(checkpoint.state)
@@ -114,6 +119,20 @@ def test_pretrained_weights_have_their_own_arguments(monkeypatch, tmp_path):
     load("nodule_classifier", pretrained=True, conv_channels=2, crop_irc=(32, 48, 48))
     with pytest.raises(UsageError, match=r"those of luna-classifier\(conv_channels=2"):
         load("nodule_classifier", pretrained=True, conv_channels=8)
+    with pytest.raises(UsageError, match=r"not of strided-classifier\("):
+        load("strided_classifier", pretrained=True)
+
+
+def test_the_nodule_classifier_that_ships_may_be_of_either_kind(monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    architecture = default("strided-classifier", conv_channels=2)
+    path = tmp_path / "classification.safetensors"
+    save_weights(path, make(architecture).state_dict(), architecture, pipeline={}, source={})
+    for name in ("nodule_classifier", "strided_classifier"):
+        module = load(name, pretrained=True)
+        assert torch.equal(
+            module.stem.weight, load_checkpoint(path, "classification").state["stem.weight"]
+        )
 
 
 @pytest.mark.parametrize("arguments", [{"depht": 3}, {"wf": 99}])

@@ -1,6 +1,6 @@
 """The 3-D classifier with a strided convolution where the book's has its first block.
 
-That block, at full size, is two thirds of the book's network's time. Same input and outputs as
+That block, at full size, takes most of the book's network's time. Same input and outputs as
 :class:`lunart.models.NoduleClassifier`.
 """
 
