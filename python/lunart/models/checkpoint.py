@@ -261,7 +261,7 @@ def _check_network(tensors: Mapping[str, Tensor], role: str) -> str:
     """The network that the tensors belong to, which the role may have."""
     found = recognise(list(tensors))
     usual = ROLES[role][0]
-    wanted = f"{describe(usual)} ({usual})" if len(ROLES[role]) == 1 else "an image classifier"
+    wanted = f"{describe(usual)} ({usual})" if role != CLASSIFIER else "an image classifier"
     if found is None:
         raise BundleError(
             f"no network that lunart knows; the {role} needs {wanted}, "
