@@ -20,7 +20,6 @@ from torch import nn as _nn
 dependencies = ["numpy", "safetensors", "torch"]
 
 _ROOT = _Path(__file__).resolve().parent
-_CROP_CLASSIFIERS = ("luna-classifier", "strided-classifier")
 
 
 def nodule_unet(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -38,7 +37,7 @@ def nodule_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module
     in_channels=1. The pretrained one is the network that ships and takes
     ``(batch, 1, 32, 32, 32)`` HU, 1 mm a voxel.
     """
-    return _network(_CROP_CLASSIFIERS, "classification", pretrained, arguments)
+    return _network("luna-classifier", "classification", pretrained, arguments)
 
 
 def strided_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -47,7 +46,7 @@ def strided_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Modul
     Arguments of random weights: conv_channels=16, crop_irc=(32, 32, 32), in_channels=1. The
     pretrained one is nodule_classifier's, where that is such a network.
     """
-    return _network(_CROP_CLASSIFIERS[1:], "classification", pretrained, arguments)
+    return _network("strided-classifier", "classification", pretrained, arguments)
 
 
 def malignancy_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -56,7 +55,7 @@ def malignancy_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Mo
     Random weights are the book's network's; arguments: conv_channels=8, crop_irc=(32, 48, 48),
     in_channels=1. The pretrained one takes what the nodule classifier does.
     """
-    return _network(_CROP_CLASSIFIERS, "malignancy", pretrained, arguments)
+    return _network("luna-classifier", "malignancy", pretrained, arguments)
 
 
 def cifar_linear(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
@@ -112,19 +111,19 @@ def cifar_resdeep_10(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
 
 
 def _network(
-    architectures: str | tuple[str, ...], weights: str, pretrained: bool, arguments: dict[str, _Any]
+    architecture: str, weights: str, pretrained: bool, arguments: dict[str, _Any]
 ) -> _nn.Module:
-    """Random weights are of the first, pretrained ones may be of any of them."""
-    names = (architectures,) if isinstance(architectures, str) else architectures
     _make_importable()
     from lunart.errors import UsageError
-    from lunart.models.architectures import default, make
+    from lunart.models.architectures import ROLES, default, make
     from lunart.models.shipped import shipped
 
     if not pretrained:
-        return make(default(names[0], **arguments)).eval()
+        return make(default(architecture, **arguments)).eval()
     checkpoint = shipped(weights)
-    name = checkpoint.architecture.name if checkpoint.architecture.name in names else names[0]
+    # Asked for by the usual network's name, a role's weights may be of any network of the role.
+    usual = architecture == ROLES.get(weights, (architecture,))[0]
+    name = checkpoint.architecture.name if usual else architecture
     wanted = default(name, **{**checkpoint.architecture.arguments, **arguments})
     # As JSON, where a tuple is a list.
     asked, recorded = (

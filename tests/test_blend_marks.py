@@ -15,7 +15,7 @@ from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.jobs import Alone, Surroundings
 from lunart.training.blend.library import Library
 from lunart.training.blend.marks import MARKED, UNTOLD, known_in
-from lunart.training.blend.nodules import TABLE, Cube, read_cubes
+from lunart.training.blend.nodules import HU, TABLE, Cube, read_cubes
 from lunart.training.blend.volume import Mix, make
 
 ALL = findings.Grouping(threshold=0.5, erosion=0, least_mm3=0.0)
@@ -35,7 +35,8 @@ def cube(tmp_path: Path) -> Cube:
 def test_a_marked_ball_is_unknown_and_the_nodule_s_own_rim_is_known():
     mask = np.zeros((51, 51, 51), bool)
     mask[20:31, 20:31, 20:31] = True
-    name, ((i, r, c, radius),) = next((n, m) for n, m in MARKED.items() if n == "66_nod2_ann0")
+    name = "66_nod2_ann0"
+    ((i, r, c, radius),) = MARKED[name]
     known = known_in(name, mask)
     assert not known[i, r, c]
     assert not known[i, r, c - radius + 1]
@@ -110,3 +111,16 @@ def test_what_is_proposed_on_a_look_alike_that_was_put_in_is_judged_as_that(monk
     monkeypatch.setattr(findings, "probabilities", lambda *_: marked)
     found = findings.find(SegmentationUNet(7, 2, 1), volume, ALL, ALL)
     assert [f.kind for f in found if not f.nodule] == ["null"] * len(nulls)
+
+
+def test_what_is_marked_in_the_real_cubes_is_brighter_than_lung(shared_data: Path):
+    with (shared_data / "nodules" / TABLE).open(newline="") as stream:
+        names = [row["cube"] for row in csv.DictReader(stream)]
+    with np.load(shared_data / "nodules" / HU, allow_pickle=False) as file:
+        hu = file["hu"]
+    assert {*MARKED, *UNTOLD} <= set(names)
+    for name, marks in MARKED.items():
+        for i, r, c, _ in marks:
+            if min(i, r, c) >= 1 and max(i, r, c) < 50:
+                there = hu[names.index(name), i - 1 : i + 2, r - 1 : r + 2, c - 1 : c + 2]
+                assert there.max() > -600, name

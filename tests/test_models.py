@@ -146,7 +146,7 @@ def test_strided_classifier_takes_crops_of_16_voxels_and_more(crop):
 
 def test_strided_classifier_of_another_crop_is_not_guessed():
     small = Architecture(STRIDED.name, {**STRIDED.arguments, "crop_irc": [16, 16, 16]})
-    with pytest.raises(BundleError, match="takes 8 features, a strided classifier of 2 channels"):
+    with pytest.raises(BundleError, match="takes 8 features, a classifier of 2 channels"):
         infer(STRIDED.name, build(small).state_dict())
 
 

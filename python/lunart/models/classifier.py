@@ -33,7 +33,7 @@ class LunaBlock(nn.Module):
         return out
 
 
-class NoduleClassifier(nn.Module):
+class CropClassifier(nn.Module):
     """Logits and probabilities of two classes for a crop around a candidate.
 
     Input ``(batch, 1, *crop_irc)`` float32, HU clamped to the bundle's window; outputs
@@ -43,6 +43,10 @@ class NoduleClassifier(nn.Module):
     input_names = ("hu",)
     output_names = ("logits", "probability")
 
+
+class NoduleClassifier(CropClassifier):
+    """The book's network: four blocks, each of half the size and twice the channels."""
+
     def __init__(
         self,
         in_channels: int = 1,
@@ -51,15 +55,12 @@ class NoduleClassifier(nn.Module):
     ) -> None:
         super().__init__()
         widths = [conv_channels * 2**level for level in range(4)]
-        features = widths[-1]
-        for size in crop_irc:
-            features *= size // 16
         self.tail_batchnorm = nn.BatchNorm3d(1)
         self.block1 = LunaBlock(in_channels, widths[0])
         self.block2 = LunaBlock(widths[0], widths[1])
         self.block3 = LunaBlock(widths[1], widths[2])
         self.block4 = LunaBlock(widths[2], widths[3])
-        self.head_linear = nn.Linear(features, 2)
+        self.head_linear = nn.Linear(features_of(widths[-1], crop_irc), 2)
         self.head_softmax = nn.Softmax(dim=1)
 
     def forward(self, hu: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,19 +70,35 @@ class NoduleClassifier(nn.Module):
         return logits, self.head_softmax(logits)
 
 
-def _infer(state: State) -> dict[str, Any]:
-    conv_channels, in_channels = shape_of(state, "block1.conv1.weight", 5)[:2]
+def features_of(channels: int, crop_irc: tuple[int, ...]) -> int:
+    """What is left of a crop that was halved four times, in so many channels."""
+    features = channels
+    for size in crop_irc:
+        features *= size // 16
+    return features
+
+
+def inferred(
+    state: State, first: str, widening: int, crop_irc: tuple[int, int, int]
+) -> dict[str, Any]:
+    """The arguments of a network of crops of ``crop_irc``, off its ``first`` convolution's weight.
+
+    The last has ``widening`` times its channels. Raises ``BundleError`` for other crops.
+    """
+    conv_channels, in_channels = shape_of(state, first, 5)[:2]
     features = shape_of(state, "head_linear.weight", 2)[1]
-    expected = conv_channels * 8
-    for size in _CROP_IRC:
-        expected *= size // 16
+    expected = features_of(conv_channels * widening, crop_irc)
     if features != expected:
         raise BundleError(
             f"head_linear.weight takes {features} features, a classifier of {conv_channels} "
-            f"channels and crops of {_CROP_IRC} has {expected}; a checkpoint of another crop must "
+            f"channels and crops of {crop_irc} has {expected}; a checkpoint of another crop must "
             "be a .safetensors that records its architecture"
         )
-    return {"in_channels": in_channels, "conv_channels": conv_channels, "crop_irc": list(_CROP_IRC)}
+    return {"in_channels": in_channels, "conv_channels": conv_channels, "crop_irc": list(crop_irc)}
+
+
+def _infer(state: State) -> dict[str, Any]:
+    return inferred(state, "block1.conv1.weight", 8, _CROP_IRC)
 
 
 RECORD = Record(

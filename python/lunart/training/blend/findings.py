@@ -63,7 +63,7 @@ def probabilities(
         padded = torch.from_numpy(np.pad(hu, margin, mode="edge")[None])
         padded = padded.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            seen = model(padded)[0, 0].float().numpy()[: hu.shape[1], : hu.shape[2]]
+            seen = model(padded)[0, 0].numpy()[: hu.shape[1], : hu.shape[2]]
         out[index, low[0] : high[0], low[1] : high[1]] = seen
     return out
 

@@ -19,7 +19,7 @@ from lunart.phantom import generate
 from lunart.training.blend.backgrounds import near_air
 from lunart.training.blend.library import Library
 from lunart.training.blend.parts import only
-from lunart.training.blend.resample import sample, upright
+from lunart.training.blend.resample import sample, sample_known, upright
 from lunart.training.blend.volume import Mix, Placed, Volume, make, scan_of, scanned
 from lunart.training.scans import plan
 from lunart.training.source import generator
@@ -80,7 +80,7 @@ class Alone:
         middle = np.array(cube.hu.shape) / 2 - 0.5
         hu = sample(cube.hu, middle, matrix, shape, thick)
         nodule = sample(cube.mask, middle, matrix, shape, thick) > 0.5
-        known = sample(cube.known, middle, matrix, shape, thick) > 0.5
+        known = sample_known(cube.known, middle, matrix, shape, thick)
         spacing = (thick, plane, plane)
         lungs = near_air(hu, spacing)
         where = np.argwhere(nodule)

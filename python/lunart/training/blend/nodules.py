@@ -58,7 +58,9 @@ def read_cubes(folder: Path) -> list[Cube]:
     if not len(hu) == len(mask) == len(patients) or hu.shape != mask.shape or hu.ndim != 4:
         raise UsageError(f"{folder / HU}: {hu.shape} voxels, {mask.shape} mask, {len(rows)} rows")
     return [
-        Cube(patient, cube, inside.astype(bool), known_in(name, inside.astype(bool)), malignancy)
-        for (name, patient, malignancy), cube, inside in zip(patients, hu, mask, strict=True)
+        Cube(patient, cube, inside, known_in(name, inside), malignancy)
+        for (name, patient, malignancy), cube, inside in zip(
+            patients, hu, mask.astype(bool), strict=True
+        )
         if inside.any()
     ]

@@ -17,7 +17,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from lunart.training.blend.backgrounds import Background
 from lunart.training.blend.nodules import Cube
 from lunart.training.blend.noise import noise_of
-from lunart.training.blend.resample import rotation, sample, upright
+from lunart.training.blend.resample import rotation, sample, sample_known, upright
 
 # What a nodule must stand out by, or it is an invisible one in the mediastinum.
 LEAST_CONTRAST_HU = 90.0
@@ -84,7 +84,7 @@ def draw_piece(
     alpha = _whole(shape, step, reach) if kind == "native" else _close(rng, inside, step)
     if kind in ("nodule", "native"):
         hu = sample(cube.hu, center, matrix, shape, slab)
-        known = sample(cube.known, center, matrix, shape, slab) > 0.5
+        known = sample_known(cube.known, center, matrix, shape, slab)
         if kind == "native" and (hu[(alpha > 0.5) & ~inside] > AIR_HU).mean() > MOST_WALL:
             return None
         patient = cube.patient_id

@@ -33,7 +33,7 @@ from lunart.training.blend.volume import Mix, Volume, scan_of
 from lunart.training.scans import CUBE_IRC, CUBE_SPACING_MM
 from lunart.training.source import generator
 
-VERSION = 8
+VERSION = 7
 #: Room to turn and shift in.
 MARGIN_IRC = (4, 8, 8)
 #: The part of what belongs to no patient: phantoms. Never held out.

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
-from lunart.models.architectures import CROP_CLASSIFIERS
+from lunart.models.architectures import CROP_CLASSIFIERS, default
 from lunart.training.blend.parts import STUDY
 from lunart.training.scans import CUBE_IRC
 from lunart.training.settings import PRECISIONS
@@ -135,7 +135,6 @@ def _segmentation(options: Namespace) -> dict[str, Any]:
 def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.data.cache import Cache
     from lunart.evaluation.roc import auc_estimate
-    from lunart.models.architectures import default
     from lunart.models.checkpoint import load_checkpoint
     from lunart.training.blend import folds
     from lunart.training.blend.crops import CropSource
@@ -181,6 +180,8 @@ def _nodules(options: Namespace) -> dict[str, Any]:
         ("auc, with smaller nodules", truth, proposed),
         ("auc, where readers have looked", large, read),
     ):
+        if not others.entries:
+            continue
         some = nodules.joined(others)
         report[name] = str(auc_estimate(some.scores, some.nodule, some.groups))
     for kind in ("null", "vessel", PROPOSED):
