@@ -98,6 +98,7 @@ def _run(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "--network", choices=CROP_CLASSIFIERS, default=CROP_CLASSIFIERS[0], help="of nodules"
     )
+    parser.add_argument("--channels", type=int, help="of its first layer (default: the network's)")
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the networks")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
@@ -144,6 +145,8 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.training.blend.sources import nodule_pool
     from lunart.training.trainee import crop_classifier
 
+    arguments = {} if options.channels is None else {"conv_channels": options.channels}
+    architecture = default(options.network, crop_irc=list(CUBE_IRC), **arguments)
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     pool = nodule_pool(
         options.data,
@@ -155,7 +158,6 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     )
 
     def trainee(_part: int) -> Trainee:
-        architecture = default(options.network, crop_irc=list(CUBE_IRC))
         return crop_classifier(architecture, 1, dropout=0.1)
 
     held = _held_out(options, pool, CropSource, trainee, batch=24)
