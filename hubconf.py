@@ -43,8 +43,8 @@ def nodule_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module
 def strided_classifier(pretrained: bool = False, **arguments: _Any) -> _nn.Module:
     """3-D classifier of crops that starts at half the size: nodule or look-alike.
 
-    Arguments of random weights: conv_channels=16, crop_irc=(32, 32, 32), in_channels=1. The
-    pretrained one is nodule_classifier's, where that is such a network.
+    Arguments of random weights: conv_channels=16, crop_irc=(32, 32, 32), in_channels=1, mirrors=0.
+    The pretrained one is nodule_classifier's, where that is such a network.
     """
     return _network("strided-classifier", "classification", pretrained, arguments)
 

@@ -341,10 +341,27 @@ def test_crops_alternate_and_are_of_the_parts_asked_for(pool):
     labels = [int(source.epoch(0)[k]["label"]) for k in range(12)]
     assert labels == [0, 1] * 6
     held = {id(e) for e in pool.entries if e.part in (0, 2, NOBODY)}
-    drawn = {id(e) for group in source.epoch(0).groups for _, found in group for e in found}
+    groups = [group for of_truth in source.epoch(0).groups for group in of_truth]
+    drawn = {id(e) for group in groups for mine in group.of for e in mine}
     assert drawn <= held
     assert len(source.validation()) == sum(e.part == VALIDATION for e in pool.entries)
     assert source.fingerprint != CropSource(pool, CropBlend(parts=(0, 1))).fingerprint
+
+
+def test_lungs_are_drawn_by_the_root_of_what_they_show(pool):
+    nodule, other = (
+        next(e for e in pool.entries if e.finding.nodule is truth and e.part == 0)
+        for truth in (True, False)
+    )
+    mined = replace(other, finding=replace(other.finding, kind="mined"))
+    lungs = {"often": 100, "rare": 4}
+    entries = [replace(mined, background=name) for name, n in lungs.items() for _ in range(n)]
+    source = CropSource(Pool([nodule, *entries], "x"), CropBlend(parts=(0,)))
+    (group,) = source.epoch(0).groups[0]
+    rng = np.random.default_rng(1)
+    drawn = [group.draw(rng).background for _ in range(3000)]
+    assert drawn.count("rare") / len(drawn) == pytest.approx(2 / 12, abs=0.03)
+    assert len({id(group.draw(rng)) for _ in range(3000)}) == 104
 
 
 def test_the_same_crop_comes_again_and_another_epoch_draws_others(pool):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 import torch
 from lunart.bundle import Architecture
@@ -12,7 +14,8 @@ from lunart.models.architectures import build, infer, recognise
 from small_weights import CLASSIFIER, UNET, small_network
 
 STRIDED = Architecture(
-    "strided-classifier", {"in_channels": 1, "conv_channels": 2, "crop_irc": [32, 32, 32]}
+    "strided-classifier",
+    {"in_channels": 1, "conv_channels": 2, "crop_irc": [32, 32, 32], "mirrors": 0},
 )
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 # As in the book's checkpoints (dlwpt-seg-2020.state, dlwpt-cls-2020.state).
@@ -144,6 +147,35 @@ def test_strided_classifier_takes_crops_of_16_voxels_and_more(crop):
     assert torch.allclose(torch.softmax(logits, 1), probability)
 
 
+def mirrored(mirrors: int) -> Architecture:
+    return Architecture(STRIDED.name, {**STRIDED.arguments, "mirrors": mirrors})
+
+
+@pytest.mark.parametrize("mirrors", [1, 2, 3])
+def test_mirrored_classifier_is_the_mean_over_its_images(mirrors):
+    wide = {**STRIDED.arguments, "conv_channels": 16}
+    several, one = (
+        small_network("classification", 3, Architecture(STRIDED.name, {**wide, "mirrors": n}))
+        for n in (mirrors, 0)
+    )
+    for network in (several, one):
+        network.head_linear.weight.mul_(1000)
+    octants = torch.rand(3, 1, 2, 2, 2, generator=torch.Generator().manual_seed(2))
+    hu = torch.nn.functional.interpolate(octants, size=32) * 1500 - 1000
+    axes = range(2, 2 + mirrors)
+    images = [hu.flip(some) for n in range(4) for some in combinations(axes, n)]
+    assert len(images) == 2**mirrors
+    with torch.no_grad():
+        logits, probability = several(hu)
+        each = torch.stack([one(image)[0] for image in images])
+        again = several(hu.flip(1 + mirrors))[0]
+    apart = (each - each.mean(0)).abs().amax(0)
+    assert (apart > 1e-3).all()
+    assert ((logits - each.mean(0)).abs() < 0.01 * apart).all()
+    assert ((logits - again).abs() < 0.01 * apart).all()
+    assert torch.equal(probability, torch.softmax(logits, 1))
+
+
 def test_strided_classifier_of_another_crop_is_not_guessed():
     small = Architecture(STRIDED.name, {**STRIDED.arguments, "crop_irc": [16, 16, 16]})
     with pytest.raises(BundleError, match="takes 8 features, a classifier of 2 channels"):
@@ -151,14 +183,16 @@ def test_strided_classifier_of_another_crop_is_not_guessed():
 
 
 @pytest.mark.parametrize(
-    ("role", "shapes"),
+    ("role", "architecture", "shapes"),
     [
-        ("segmentation", [(1, 7, 4, 8), (3, 7, 36, 52)]),
-        ("classification", [(1, 1, 32, 48, 48), (3, 1, 32, 48, 48)]),
+        ("segmentation", UNET, [(1, 7, 4, 8), (3, 7, 36, 52)]),
+        ("classification", CLASSIFIER, [(1, 1, 32, 48, 48), (3, 1, 32, 48, 48)]),
+        ("classification", mirrored(0), [(1, 1, 32, 32, 32), (3, 1, 32, 32, 32)]),
+        ("classification", mirrored(3), [(1, 1, 32, 32, 32), (3, 1, 32, 32, 32)]),
     ],
 )
-def test_scripted_network_is_bit_equal_to_eager(role, shapes):
-    module = small_network(role)
+def test_scripted_network_is_bit_equal_to_eager(role, architecture, shapes):
+    module = small_network(role, architecture=architecture)
     with quiet("script"):
         scripted = torch.jit.script(module)
     for shape in shapes:

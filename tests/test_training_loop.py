@@ -227,6 +227,30 @@ def test_folded_batch_norms_change_no_answer(name: str):
     assert not torch.allclose(answer, plain.eval()(hu)[0], rtol=1e-2)
 
 
+def test_mirror_images_are_looked_at_by_what_ships_and_not_while_it_learns():
+    plain, mirrored = (
+        crop_classifier(
+            default("strided-classifier", conv_channels=16, crop_irc=list(CROP), mirrors=n), 1
+        )
+        for n in (0, 3)
+    )
+    lively(mirrored.network)
+    nn.init.normal_(mirrored.network.plain.head_linear.weight, std=100)
+    plain.network.load_state_dict(mirrored.network.state_dict())
+    hu = nn.functional.interpolate(torch.rand(3, 1, 2, 2, 2), size=CROP) * 3
+    shipped = build(mirrored.architecture)
+    shipped.load_state_dict(mirrored.shipped())
+    images = torch.stack([hu, hu.flip(2)])
+    with torch.no_grad():
+        assert torch.equal(mirrored.network.eval()(hu)[0], plain.network.eval()(hu)[0])
+        learning, ships = (
+            torch.sub(*(network(image)[0] for image in images)).abs().max()
+            for network in (mirrored.network, shipped)
+        )
+    assert learning > 1e-2
+    assert ships < 0.01 * learning
+
+
 def test_what_is_shipped_answers_as_what_was_validated(tmp_path: Path):
     trainee = tiny_classifier()
     source = TinySource(Boxes, count=8, validated=4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lunart.errors import BundleError, UsageError
-from lunart.models.architectures import CLASSIFIER, CROP_CLASSIFIERS, ROLES, default
+from lunart.models.architectures import CLASSIFIER, ROLES, default
 from lunart.models.checkpoint import load_checkpoint
 from lunart.models.images import Images, square
 from lunart.training.augment import Augmentation
@@ -17,7 +17,14 @@ from lunart.training.samples import changed, in_mode, source_of
 from lunart.training.scans import CROP_IRC, CUBE_IRC, CUBE_SPACING_MM
 from lunart.training.source import Source
 from lunart.training.tasks import Classification, Segmentation, Task
-from lunart.training.trainee import Trainee, crop_classifier, finetuned, segmenter, unchanged
+from lunart.training.trainee import (
+    Trainee,
+    crop_architecture,
+    crop_classifier,
+    finetuned,
+    segmenter,
+    unchanged,
+)
 
 Tell = Callable[[str], None]
 _LOSSES = {"mixed": MixedLoss, "dice": RecallWeightedDice}
@@ -126,12 +133,12 @@ def cifar(options: Namespace, tell: Tell) -> Job:
 
 
 def _new_classifier(options: Namespace) -> Trainee:
-    if options.network not in CROP_CLASSIFIERS:
-        known = ", ".join(CROP_CLASSIFIERS)
-        raise UsageError(f"--network {options.network!r} is none of {known}")
-    arguments = {} if options.channels is None else {"conv_channels": options.channels}
-    crop_irc = list(CUBE_IRC if options.blend else CROP_IRC)
-    architecture = default(options.network, crop_irc=crop_irc, **arguments)
+    architecture = crop_architecture(
+        options.network,
+        CUBE_IRC if options.blend else CROP_IRC,
+        channels=options.channels,
+        mirrors=options.mirrors,
+    )
     return crop_classifier(architecture, options.seed, dropout=_dropout(options))
 
 

@@ -174,6 +174,11 @@ def _add_network(parser: Parser, kind: str) -> None:
             "--channels", type=_count, metavar="N",
             help="of the first convolution (default: 8; of the strided classifier 16)",
         )  # fmt: skip
+        group.add_argument(
+            "--mirrors", type=_count, metavar="N",
+            help="the strided classifier ships as the mean over mirror images along the first N "
+            "of the three axes, 2^N passes (default: none)",
+        )  # fmt: skip
         group.add_argument("--dropout", type=_share, metavar="P", help="default: %(default)s")
     if kind == "mal":
         group.add_argument(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from lunart.bundle import Architecture
+from lunart.errors import BundleError, UsageError
 from lunart.models import SegmentationUNet
-from lunart.models.architectures import make
+from lunart.models.architectures import CROP_CLASSIFIERS, NETWORKS, default, make
 from lunart.models.checkpoint import Checkpoint
 from lunart.training.normalised import NormalisedClassifier
 from lunart.training.randomness import initialised
@@ -47,9 +48,29 @@ def segmenter(seed: int, *, depth: int = 3, wf: int = 4) -> Trainee:
     )
 
 
+def crop_architecture(
+    network: str, crop_irc: Sequence[int], *, channels: int | None, mirrors: int | None
+) -> Architecture:
+    """One of :data:`CROP_CLASSIFIERS`, as it ships. ``UsageError`` for what it does not take."""
+    if network not in CROP_CLASSIFIERS:
+        raise UsageError(f"--network {network!r} is none of {', '.join(CROP_CLASSIFIERS)}")
+    if mirrors is not None and "mirrors" not in NETWORKS[network].arguments:
+        able = [name for name in CROP_CLASSIFIERS if "mirrors" in NETWORKS[name].arguments]
+        raise UsageError(f"--mirrors: {network} looks at no mirror images, {', '.join(able)} does")
+    given = {"conv_channels": channels, "mirrors": mirrors}
+    try:
+        return default(
+            network,
+            crop_irc=list(crop_irc),
+            **{key: value for key, value in given.items() if value is not None},
+        )
+    except BundleError as error:
+        raise UsageError(f"--network: {error}") from error
+
+
 def crop_classifier(architecture: Architecture, seed: int, *, dropout: float = 0.0) -> Trainee:
     """A 3-D classifier of crops, with batch norms that are folded into what is shipped."""
-    plain = initialised(seed, lambda: make(architecture))
+    plain = initialised(seed, lambda: make(_without_mirrors(architecture)))
     # A factor and shift before a normalised convolution change next to nothing, and cost the
     # gradient of the crops themselves. The norm's statistics are learnt all the same.
     plain.get_submodule(_FIRST).requires_grad_(False)
@@ -68,7 +89,7 @@ def finetuned(checkpoint: Checkpoint, seed: int, *, depth: int, dropout: float =
 
     The rest keeps its weights and statistics, as in Deep Learning with PyTorch, chapter 14.
     """
-    plain = initialised(seed, lambda: make(checkpoint.architecture))
+    plain = initialised(seed, lambda: make(_without_mirrors(checkpoint.architecture)))
     blocks = [name for name, _ in plain.named_children() if name.startswith("block")]
     new = ("head_linear", blocks[-1])[:depth]
     kept = {k: v for k, v in checkpoint.state.items() if k.split(".", 1)[0] not in new}
@@ -89,6 +110,12 @@ def finetuned(checkpoint: Checkpoint, seed: int, *, depth: int, dropout: float =
             "finetuned": {"sha256": checkpoint.sha256, "depth": depth},
         },
     )
+
+
+def _without_mirrors(architecture: Architecture) -> Architecture:
+    # Crops are mirrored by chance while it learns; all images at once would cost as many passes.
+    changed = {"mirrors": 0} if "mirrors" in architecture.arguments else {}
+    return Architecture(architecture.name, {**architecture.arguments, **changed})
 
 
 def unchanged(architecture: Architecture, seed: int) -> Trainee:

@@ -19,9 +19,13 @@ from lunart.training.scans import CUBE_IRC
 from lunart.training.source import Sample, Samples, generator
 
 #: What may be drawn, and how often in relation: nodules in their own surroundings and pasted ones;
-#: what a network proposes, in the pipeline and below, and look-alikes that were put in.
+#: what a network proposes, in the pipeline and below, and look-alikes that were put in. What is
+#: mined comes from many more lungs than the pipeline's few proposals. A vessel that was cut out in
+#: a nodule's shape looks like a nodule that was: few of them, or pasted nodules are learnt away.
 POSITIVES = {"native": 0.5, "pasted": 0.4, "phantom": 0.1}
-NEGATIVES = {"proposed": 0.5, "mined": 0.3, "null": 0.1, "vessel": 0.1}
+NEGATIVES = {"proposed": 0.25, "mined": 0.57, "null": 0.15, "vessel": 0.03}
+#: Raised when the same settings draw other crops.
+VERSION = 2
 _MOST_VALIDATED = 3000
 
 
@@ -59,6 +63,7 @@ class CropSource:
         self.fingerprint = fingerprint(
             {
                 "kind": "blended crops",
+                "version": VERSION,
                 "pool": pool.fingerprint,
                 "settings": asdict(settings),
                 "shares": [dict(positives), dict(negatives)],
@@ -74,15 +79,37 @@ class CropSource:
         return Plain(self._held)
 
 
-def _groups(
-    entries: Sequence[Entry], nodule: bool, shares: Mapping[str, float]
-) -> list[tuple[float, list[Entry]]]:
+class _Group:
+    """Crops of one kind, by the patient or lung that they show.
+
+    Drawn in two steps, a patient by the root of its number of crops: halfway between each crop as
+    often, where a few lungs would be most of what is seen, and each lung as often.
+    """
+
+    def __init__(self, share: float, entries: Sequence[Entry]) -> None:
+        self.share = share
+        by: dict[str, list[Entry]] = {}
+        for entry in entries:
+            finding = entry.finding
+            whose = finding.patient_id if finding.nodule else entry.background
+            by.setdefault(whose, []).append(entry)
+        self.of = list(by.values())
+        roots = np.sqrt([len(mine) for mine in self.of])
+        self._odds = roots / roots.sum()
+
+    def draw(self, rng: np.random.Generator) -> Entry:
+        """One of them."""
+        mine = self.of[int(rng.choice(len(self.of), p=self._odds))]
+        return mine[int(rng.integers(len(mine)))]
+
+
+def _groups(entries: Sequence[Entry], nodule: bool, shares: Mapping[str, float]) -> list[_Group]:
     kinds: dict[str, list[Entry]] = {kind: [] for kind in shares}
     for entry in entries:
         kind = sort_of(entry)
         if entry.finding.nodule is nodule and kind in kinds:
             kinds[kind].append(entry)
-    return [(shares[kind], found) for kind, found in kinds.items() if found]
+    return [_Group(shares[kind], found) for kind, found in kinds.items() if found]
 
 
 def sort_of(entry: Entry) -> str:
@@ -111,7 +138,7 @@ class Plain:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    groups: tuple[list[tuple[float, list[Entry]]], list[tuple[float, list[Entry]]]]
+    groups: tuple[list[_Group], list[_Group]]
     settings: CropBlend
     epoch: int
 
@@ -121,9 +148,8 @@ class _Drawn:
     def __getitem__(self, index: int) -> Sample:
         rng = generator(self.settings.seed, 43, self.epoch, index)
         groups = self.groups[index % 2]
-        shares = np.array([share for share, _ in groups])
-        found = groups[int(rng.choice(len(groups), p=shares / shares.sum()))][1]
-        entry = found[int(rng.integers(len(found)))]
+        shares = np.array([group.share for group in groups])
+        entry = groups[int(rng.choice(len(groups), p=shares / shares.sum()))].draw(rng)
         block = entry.block.astype(np.float32)
         crop = augment_crop(rng, block, CUBE_IRC, settings=self.settings.augmentation)
         return _sample(crop, entry)

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from lunart import _core
 from lunart.cli import Parser, run, say
 from lunart.errors import UsageError
-from lunart.models.architectures import CROP_CLASSIFIERS, default
+from lunart.models.architectures import CROP_CLASSIFIERS
 from lunart.training.blend.parts import STUDY
 from lunart.training.scans import CUBE_IRC
 from lunart.training.settings import PRECISIONS
@@ -99,6 +99,7 @@ def _run(argv: Sequence[str] | None) -> None:
         "--network", choices=CROP_CLASSIFIERS, default=CROP_CLASSIFIERS[0], help="of nodules"
     )
     parser.add_argument("--channels", type=int, help="of its first layer (default: the network's)")
+    parser.add_argument("--mirrors", type=int, help="axes of mirror images that it looks at, to 3")
     parser.add_argument("--precision", choices=PRECISIONS, default="bf16", help="of the networks")
     parser.add_argument("--depth", type=int, choices=(1, 2), default=2, help="new layers")
     parser.add_argument(
@@ -143,10 +144,11 @@ def _nodules(options: Namespace) -> dict[str, Any]:
     from lunart.training.blend.library import READ
     from lunart.training.blend.pool import PoolSettings
     from lunart.training.blend.sources import nodule_pool
-    from lunart.training.trainee import crop_classifier
+    from lunart.training.trainee import crop_architecture, crop_classifier
 
-    arguments = {} if options.channels is None else {"conv_channels": options.channels}
-    architecture = default(options.network, crop_irc=list(CUBE_IRC), **arguments)
+    architecture = crop_architecture(
+        options.network, CUBE_IRC, channels=options.channels, mirrors=options.mirrors
+    )
     checkpoint = load_checkpoint(options.segmentation, "segmentation")
     pool = nodule_pool(
         options.data,
