@@ -14,7 +14,12 @@ UNET = Architecture("unet", {"in_channels": 7, "depth": 3, "wf": 2})
 CLASSIFIER = Architecture(
     "luna-classifier", {"in_channels": 1, "conv_channels": 2, "crop_irc": [32, 48, 48]}
 )
-ARCHITECTURES = {"segmentation": UNET, "classification": CLASSIFIER, "malignancy": CLASSIFIER}
+# The other network of crops, at its most complicated: every engine runs and proves it too.
+MIRRORED = Architecture(
+    "strided-classifier",
+    {"in_channels": 1, "conv_channels": 2, "crop_irc": [32, 48, 48], "mirrors": 3},
+)
+ARCHITECTURES = {"segmentation": UNET, "classification": CLASSIFIER, "malignancy": MIRRORED}
 
 
 def small_network(role: str, seed: int = 0, architecture: Architecture | None = None) -> nn.Module:

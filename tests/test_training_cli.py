@@ -182,6 +182,8 @@ def test_training_phantoms_are_none_of_the_reserved():
         ["cls", "luna", "--network", "strided-classifier", "--mirrors", "4"],
         ["cls", "luna", "--network", "strided-classifier", "--channels", "999"],
         ["mal", "luna", "--depth", "3"],
+        ["mal", "luna", "--finetune", "cls.safetensors", "--mirrors", "2"],
+        ["mal", "luna", "--finetune", "cls.safetensors", "--channels", "4"],
         ["cifar", "pictures", "--network", "transformer"],
         ["cifar", "pictures", "--classes", "airplane,zeppelin"],
         ["segment", "luna"],

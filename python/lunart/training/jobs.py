@@ -78,6 +78,9 @@ def malignancy(options: Namespace, tell: Tell) -> Job:
     if options.finetune is None:
         trainee = _new_classifier(options)
     else:
+        for what in ("channels", "mirrors"):
+            if getattr(options, what) is not None:
+                raise UsageError(f"--{what} belongs to the network that --finetune takes as it is")
         trainee = finetuned(
             load_checkpoint(options.finetune, "classification"),
             options.seed,

@@ -90,9 +90,7 @@ class _Group:
         self.share = share
         by: dict[str, list[Entry]] = {}
         for entry in entries:
-            finding = entry.finding
-            whose = finding.patient_id if finding.nodule else entry.background
-            by.setdefault(whose, []).append(entry)
+            by.setdefault(entry.whose, []).append(entry)
         self.of = list(by.values())
         roots = np.sqrt([len(mine) for mine in self.of])
         self._odds = roots / roots.sum()

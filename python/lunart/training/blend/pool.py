@@ -76,6 +76,11 @@ class Entry:
     slice_mm: float
     block: NDArray[np.int16]
 
+    @property
+    def whose(self) -> str:
+        """What belongs together: a patient's nodules and what is found on them, a lung's rest."""
+        return self.finding.patient_id if self.finding.nodule else self.background
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:

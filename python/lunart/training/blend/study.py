@@ -74,7 +74,7 @@ class Held:
     @property
     def groups(self) -> list[str]:
         """What is drawn together: a patient's nodules and surroundings, a lung's proposals."""
-        return [e.finding.patient_id if e.finding.nodule else e.background for e in self.entries]
+        return [entry.whose for entry in self.entries]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
